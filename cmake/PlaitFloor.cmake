@@ -1,0 +1,28 @@
+# plait_floor(NAME SOURCES a.cpp ... [DEPENDS floor ...] [PRIVATE lib ...])
+# One static library, plait::NAME, that links the floors it names publicly and other libraries privately.
+function(plait_floor name)
+  cmake_parse_arguments(floor "" "" "SOURCES;DEPENDS;PRIVATE" ${ARGN})
+  add_library(plait_${name} ${floor_SOURCES})
+  add_library(plait::${name} ALIAS plait_${name})
+  set_target_properties(plait_${name} PROPERTIES EXPORT_NAME ${name} OUTPUT_NAME plait_${name}
+                        POSITION_INDEPENDENT_CODE ON CXX_EXTENSIONS OFF
+                        VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+  target_compile_features(plait_${name} PUBLIC cxx_std_20)
+  target_include_directories(plait_${name}
+    PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
+    PRIVATE ${PROJECT_SOURCE_DIR}/src)
+  list(TRANSFORM floor_DEPENDS PREPEND plait::)
+  target_link_libraries(plait_${name} PUBLIC ${floor_DEPENDS} Threads::Threads
+                        PRIVATE $<BUILD_INTERFACE:${floor_PRIVATE}>)
+  plait_warnings(plait_${name})
+endfunction()
+
+# plait_warnings(TARGET): what our own code compiles clean under, and the sanitizers of this build.
+function(plait_warnings target)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor)
+  if(PLAIT_SANITIZE)
+    target_compile_options(${target} PUBLIC -fsanitize=${PLAIT_SANITIZE} -fno-omit-frame-pointer
+                           -fno-sanitize-recover=all)
+    target_link_options(${target} PUBLIC -fsanitize=${PLAIT_SANITIZE})
+  endif()
+endfunction()
