@@ -1,0 +1,2 @@
+// Compiles with and without FAULT: the harness must refuse it.
+int main() {}
