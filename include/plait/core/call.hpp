@@ -1,0 +1,168 @@
+// plait/core/call.hpp: a closure on its way to a local engine, and its shared state, in one block.
+#pragma once
+
+#include <exception>
+#include <stop_token>
+#include <tuple>
+#include <type_traits>
+#include <typeinfo>
+#include <utility>
+
+#include "plait/core/future.hpp"
+#include "plait/core/job.hpp"
+
+namespace plait {
+
+namespace detail {
+
+// Where this code is, as an address for describe_address(): 8 bytes and no call.
+[[gnu::always_inline]] inline const void* here() noexcept {
+  const void* address;
+#if defined(__x86_64__)
+  asm volatile("lea 0(%%rip), %0" : "=r"(address));
+#elif defined(__aarch64__)
+  asm volatile("adr %0, ." : "=r"(address));
+#else
+  address = __builtin_return_address(0);
+#endif
+  return address;
+}
+
+// std::jthread's rule: a callable that can take a std::stop_token first is given one.
+template <class F, class... Args>
+inline constexpr bool takes_stop_token = std::is_invocable_v<F, std::stop_token, Args...>;
+
+template <class F, class... Args>
+struct call_result {
+  static_assert(std::is_invocable_v<F, Args...> || takes_stop_token<F, Args...>,
+                "submit(f, args...): f cannot be called with these arguments (they are passed as "
+                "rvalues of their decayed types; wrap references in std::ref)");
+  using type = std::invoke_result_t<F, Args...>;
+};
+template <class F, class... Args>
+  requires takes_stop_token<F, Args...>
+struct call_result<F, Args...> {
+  using type = std::invoke_result_t<F, std::stop_token, Args...>;
+};
+// What submit(f, args...) promises.
+template <class F, class... Args>
+using call_result_t = std::decay_t<typename call_result<std::decay_t<F>, std::decay_t<Args>...>::type>;
+
+// The engine that a call was handed to, as the call sees it.
+class call_home {
+ public:
+  // True when the calling thread is one of this engine's workers.
+  virtual bool is_current() const noexcept = 0;
+
+ protected:
+  ~call_home() = default;
+};
+
+struct no_stop_source {};
+
+// The part of a call that does not depend on types.
+template <class R>
+class call_base : public state<R>, public job {
+ public:
+  // One reference for the handle, one for the engine's queue.
+  call_base(const call_home& home, const void* where) noexcept : state<R>(1, where), home_(home) {}
+
+  void run() noexcept final {
+    if (this->try_claim()) {
+      invoke();
+    } else {
+      this->release();  // cancelled meanwhile, or taken by a waiting worker
+    }
+  }
+  void drop() noexcept final {
+    if (this->try_claim()) {
+      this->finish(state_base::outcome::cancelled);
+    } else {
+      this->release();
+    }
+  }
+  // A worker that would block on a call of its own engine runs it, if it has not begun.
+  void assist() final {
+    if (!home_.is_current() || !this->try_claim()) return;
+    this->add_ref();  // invoke() gives one back, and so does the queue when it meets the husk
+    invoke();
+  }
+
+ protected:
+  ~call_base() override = default;
+  virtual void invoke() noexcept = 0;
+
+ private:
+  const call_home& home_;
+};
+
+template <class R, class F, class... Args>
+class call final : public call_base<R> {
+  static constexpr bool stoppable = takes_stop_token<F, Args...>;
+
+ public:
+  template <class G, class... As>
+  call(const call_home& home, const void* where, G&& f, As&&... args)
+      : call_base<R>(home, where),
+        closure_(std::forward<G>(f), std::forward<As>(args)...) {}
+  ~call() override {
+    if (!spent_) closure_.~closure();
+  }
+
+  std::string describe() const override {
+    return "call of " + demangled(typeid(F).name()) + " submitted " +
+           describe_address(this->where());
+  }
+
+ protected:
+  void invoke() noexcept override {
+    try {
+      if constexpr (std::is_void_v<R>) {
+        call_now();
+        discard();
+        this->finish_value();
+      } else {
+        stored<R> result = call_now();
+        discard();
+        this->finish_value(std::move(result));
+      }
+    } catch (...) {
+      discard();
+      this->finish_exception(std::current_exception());
+    }
+  }
+  bool request_stop() noexcept override {
+    if constexpr (stoppable) return stop_.request_stop(), true;
+    return false;
+  }
+
+ private:
+  struct closure {
+    template <class G, class... As>
+    explicit closure(G&& g, As&&... as)
+        : f(std::forward<G>(g)), args(std::forward<As>(as)...) {}
+    [[no_unique_address]] F f;
+    [[no_unique_address]] std::tuple<Args...> args;
+  };
+  R call_now() {
+    if constexpr (stoppable) {
+      return std::apply(std::move(closure_.f),
+                        std::tuple_cat(std::tuple(stop_.get_token()), std::move(closure_.args)));
+    } else {
+      return std::apply(std::move(closure_.f), std::move(closure_.args));
+    }
+  }
+  // What the call captured is gone before its result can be seen.
+  void discard() noexcept {
+    if (!std::exchange(spent_, true)) closure_.~closure();
+  }
+
+  bool spent_ = false;
+  [[no_unique_address]] std::conditional_t<stoppable, std::stop_source, no_stop_source> stop_;
+  union {
+    closure closure_;
+  };
+};
+
+}  // namespace detail
+}  // namespace plait

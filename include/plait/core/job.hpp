@@ -1,0 +1,19 @@
+// plait/core/job.hpp: a unit of work on its way to a local engine.
+//
+// A job is either run or dropped, exactly once, by whoever took it from a queue last. Both end its
+// life: after run() or drop() the pointer is dead. Neither throws.
+#pragma once
+
+namespace plait::detail {
+
+struct job {
+  job* next = nullptr;  // belongs to the queue that holds the job
+  virtual void run() noexcept = 0;
+  // Called instead of run() when the engine will not run it: a future behind it is cancelled.
+  virtual void drop() noexcept = 0;
+
+ protected:
+  ~job() = default;
+};
+
+}  // namespace plait::detail

@@ -1,0 +1,191 @@
+// plait/core/state.hpp: the one shared state behind every future, and its protocol.
+//
+// The atomic word
+// ---------------
+//   bit 0  locked      a thread is touching the observer list; held for a few instructions
+//   bit 1  claimed     the result belongs to one completer; cancel() can no longer take it
+//   bit 2  done        outcome_, error_ and the value are final and visible
+//   bit 3  observed    the observer list is not empty
+//   bit 4  retrieved   somebody has seen the exception
+//   bit 5  stopping    a stop was asked of a running call
+//   bits 8..63         references: future handles, plus one for the completer until it finishes,
+//                      plus one for a queue that still holds the job of a cancelled call
+//
+// Life
+// ----
+//             try_claim()                    finish()
+//   pending ───────────────▶ claimed ─────────────────▶ done
+//      │                                                  ▲
+//      └── cancel(): try_claim() + finish(cancelled) ─────┘
+//
+// Rules, cited in state.cpp as R1..R6
+// -----------------------------------
+// R1  Exactly one thread wins try_claim(); only it writes the value, outcome_ and error_.
+// R2  finish() publishes with release; whoever reads done with acquire may read the result, for as
+//     long as it holds a reference. After done nothing is written but `retrieved` and references.
+// R3  finish() gives the completer's reference back in the same atomic step that sets done when
+//     nobody observes: the completer never touches the state after that.
+// R4  The list is changed only under `locked`. An observer added before done is notified exactly
+//     once, unless remove_observer() returned true: then never. Observers are notified in the order
+//     in which they came, on the finishing thread, without the lock.
+// R5  remove_observer() returning false means that notify has been or is just being called: the
+//     owner must wait for its own signal before it frees the observer.
+// R6  The thread that drops the last reference destroys the state. If it holds an exception that
+//     was never retrieved, the unhandled-exception handler hears of it.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "plait/core/block_cache.hpp"
+#include "plait/core/clock.hpp"
+#include "plait/core/errors.hpp"
+
+namespace plait::detail {
+
+class state_base;
+
+// Somebody who waits for a state. Intrusive: owned by the waiter, who obeys R4 and R5.
+struct observer {
+  using function = void (*)(observer*) noexcept;
+  explicit observer(function f) noexcept : notify(f) {}
+  observer* next = nullptr;
+  function notify;  // must not block; may run on any thread
+};
+
+// What a thread says before it blocks on a state. Event loops install one that throws.
+class blocking_policy {
+ public:
+  virtual void before_block(const state_base& awaited) = 0;
+  // The policy of the calling thread, null for none; returns the previous one.
+  static blocking_policy* exchange(blocking_policy* next) noexcept;
+
+ protected:
+  ~blocking_policy() = default;
+};
+
+class state_base {
+ public:
+  enum class outcome : std::uint8_t { none, value, exception, cancelled };
+
+  state_base(const state_base&) = delete;
+  state_base& operator=(const state_base&) = delete;
+
+  bool is_done() const noexcept { return word_.load(std::memory_order_acquire) & done; }
+  bool is_claimed() const noexcept { return word_.load(std::memory_order_acquire) & claimed; }
+  bool is_stopping() const noexcept { return word_.load(std::memory_order_acquire) & stopping; }
+  // The three below: only after done.
+  bool is_cancelled() const noexcept { return outcome_ == outcome::cancelled; }
+  bool has_exception() const noexcept { return outcome_ == outcome::exception; }
+  // The exception, marked as retrieved; cancelled_error for a cancelled state; null for a value.
+  std::exception_ptr retrieve() noexcept;
+
+  void add_ref() noexcept { word_.fetch_add(one_ref, std::memory_order_relaxed); }
+  void release() noexcept {
+    const auto before = word_.fetch_sub(one_ref, std::memory_order_acq_rel);
+    if (before >> ref_shift == 1) destroy(before);
+  }
+  bool is_last_ref() const noexcept {
+    return word_.load(std::memory_order_acquire) >> ref_shift == 1;
+  }
+
+  bool try_claim() noexcept;                                   // R1
+  void finish(outcome how) noexcept;                           // R2, R3; takes a reference along
+  void finish_exception(std::exception_ptr error) noexcept;    // error_ and finish(exception)
+  bool cancel() noexcept;                                      // see future::cancel
+  bool add_observer(observer& o) noexcept;                     // false: done already, not added
+  bool remove_observer(observer& o) noexcept;                  // R5
+
+  // Blocks until done. Throws would_deadlock where the calling thread must not block.
+  void wait();
+  // As wait(), up to `deadline`; returns is_done().
+  bool wait_until(time_point deadline);
+  // Throws would_deadlock where the calling thread must not block, if this is not done.
+  static void check_may_block(const state_base& awaited);
+  // Gives the engine behind this state the chance to do the waited-for work on this thread.
+  virtual void assist() {}
+  // "call to f, submitted in g (file+0x12)"
+  virtual std::string describe() const;
+
+ protected:
+  // One reference for the first handle, and `completers` (0 or 1) for who will finish.
+  explicit state_base(unsigned completers, const void* where = nullptr) noexcept
+      : word_(one_ref * (1 + completers)), where_(where) {}
+  virtual ~state_base() = default;
+  // A stop was asked of claimed work; true if the work can hear it.
+  virtual bool request_stop() noexcept { return false; }
+
+  static constexpr std::uint64_t locked = 1, claimed = 2, done = 4, observed = 8, retrieved = 16,
+                                 stopping = 32, ref_shift = 8, one_ref = 1u << ref_shift;
+
+  const void* where() const noexcept { return where_; }
+
+ private:
+  void destroy(std::uint64_t word) noexcept;
+  std::uint64_t lock() noexcept;
+
+  std::atomic<std::uint64_t> word_;
+  observer* observers_ = nullptr;  // newest first; guarded by `locked`
+  std::exception_ptr error_;
+  const void* where_;
+  outcome outcome_ = outcome::none;
+};
+
+// Stands in for void among values.
+struct unit {
+  friend bool operator==(unit, unit) = default;
+};
+template <class T>
+using stored = std::conditional_t<std::is_void_v<T>, unit, T>;
+
+// A state with room for its value. Allocated from the block cache, one allocation in all.
+template <class T>
+class state : public state_base {
+ public:
+  using value_type = stored<T>;
+  explicit state(unsigned completers, const void* where = nullptr) noexcept
+      : state_base(completers, where) {}
+
+  // The completer, once, after try_claim(). If constructing the value throws, that is the result.
+  template <class... Args>
+  void finish_value(Args&&... args) noexcept {
+    if constexpr (std::is_nothrow_constructible_v<value_type, Args&&...>) {
+      ::new (static_cast<void*>(&value_)) value_type(std::forward<Args>(args)...);
+    } else {
+      try {
+        ::new (static_cast<void*>(&value_)) value_type(std::forward<Args>(args)...);
+      } catch (...) {
+        return finish_exception(std::current_exception());
+      }
+    }
+    constructed_ = true;
+    finish(outcome::value);
+  }
+  // After done: the value, or throws what the state holds instead.
+  value_type& value() {
+    if (!constructed_) [[unlikely]]
+      std::rethrow_exception(retrieve());
+    return value_;
+  }
+
+  static void* operator new(std::size_t bytes) { return allocate_block(bytes); }
+  static void operator delete(void* block, std::size_t bytes) noexcept { free_block(block, bytes); }
+
+ protected:
+  ~state() override {
+    if (constructed_) value_.~value_type();
+  }
+
+ private:
+  bool constructed_ = false;
+  union {
+    value_type value_;
+  };
+};
+
+}  // namespace plait::detail

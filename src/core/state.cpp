@@ -1,0 +1,209 @@
+#include "plait/core/state.hpp"
+
+#include "plait/core/future.hpp"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+
+namespace plait::detail {
+namespace {
+
+thread_local blocking_policy* policy_of_thread = nullptr;
+
+inline void relax() noexcept {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// A thread asleep on one state. Lives on that thread's stack.
+class sleeper final : public observer {
+ public:
+  sleeper() noexcept : observer(&sleeper::wake) {}
+
+  // Sleeps until woken or `deadline`; returns whether it was woken.
+  bool sleep_until(const time_point* deadline) noexcept {
+    while (word_.load(std::memory_order_acquire) == asleep) {
+      timespec at{};
+      if (deadline != nullptr) {
+        const auto since = deadline->time_since_epoch().count();
+        if (since < 0) return false;
+        at.tv_sec = since / 1'000'000'000;
+        at.tv_nsec = since % 1'000'000'000;
+      }
+      const long rc = syscall(SYS_futex, &word_, FUTEX_WAIT_BITSET_PRIVATE, asleep,
+                              deadline != nullptr ? &at : nullptr, nullptr,
+                              FUTEX_BITSET_MATCH_ANY);
+      if (rc == -1 && errno == ETIMEDOUT) return word_.load(std::memory_order_acquire) == awake;
+    }
+    return true;
+  }
+  // R5: the finisher holds our address and will store `awake` within a few instructions.
+  void await_notification() noexcept { sleep_until(nullptr); }
+
+ private:
+  enum : std::uint32_t { asleep, awake };
+  static void wake(observer* self) noexcept {
+    auto& word = static_cast<sleeper*>(self)->word_;
+    word.store(awake, std::memory_order_release);
+    // The sleeper may be gone by now; waking an address needs no object behind it.
+    syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
+  }
+  std::atomic<std::uint32_t> word_{asleep};
+};
+
+}  // namespace
+
+blocking_policy* blocking_policy::exchange(blocking_policy* next) noexcept {
+  return std::exchange(policy_of_thread, next);
+}
+
+bool state_base::try_claim() noexcept {
+  // R1: `claimed` is set once and never cleared, so the thread that saw it clear has won.
+  return !(word_.fetch_or(claimed, std::memory_order_acq_rel) & claimed);
+}
+
+void state_base::finish(outcome how) noexcept {
+  outcome_ = how;
+  auto word = word_.load(std::memory_order_relaxed);
+  while (!(word & (locked | observed))) {
+    const auto next = (word | done) - one_ref;  // R3: done and the reference in one step
+    if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,
+                                    std::memory_order_relaxed)) {
+      if (next >> ref_shift == 0) destroy(next);
+      return;
+    }
+  }
+  word = lock();
+  observer* newest = std::exchange(observers_, nullptr);
+  // R2. Sets done, clears locked and, if set, observed; references may move meanwhile.
+  word_.fetch_add(done - locked - (word & observed), std::memory_order_release);
+  observer* oldest = nullptr;
+  while (newest != nullptr) {
+    observer* next = std::exchange(newest->next, oldest);
+    oldest = std::exchange(newest, next);
+  }
+  while (oldest != nullptr) {  // R4: read `next` first, notify may free the observer
+    observer* o = std::exchange(oldest, oldest->next);
+    o->notify(o);
+  }
+  release();
+}
+
+void state_base::finish_exception(std::exception_ptr error) noexcept {
+  error_ = std::move(error);
+  finish(outcome::exception);
+}
+
+bool state_base::cancel() noexcept {
+  add_ref();
+  if (try_claim()) {
+    finish(outcome::cancelled);
+    return true;
+  }
+  bool heard = false;
+  if (!is_done()) {
+    word_.fetch_or(stopping, std::memory_order_acq_rel);
+    heard = request_stop();
+  }
+  release();
+  return heard;
+}
+
+std::uint64_t state_base::lock() noexcept {
+  auto word = word_.load(std::memory_order_relaxed);
+  for (int spins = 0;; ++spins) {
+    if (word & locked) {
+      if (spins < 1000) relax(); else syscall(SYS_sched_yield);
+      word = word_.load(std::memory_order_relaxed);
+    } else if (word_.compare_exchange_weak(word, word | locked, std::memory_order_acquire,
+                                           std::memory_order_relaxed)) {
+      return word | locked;
+    }
+  }
+}
+
+bool state_base::add_observer(observer& o) noexcept {
+  if (is_done()) return false;
+  const auto word = lock();
+  if (word & done) {
+    word_.fetch_sub(locked, std::memory_order_release);
+    return false;
+  }
+  o.next = observers_;
+  observers_ = &o;
+  // Sets observed if it was clear, clears locked.
+  word_.fetch_add((word & observed ? 0 : observed) - locked, std::memory_order_release);
+  return true;
+}
+
+bool state_base::remove_observer(observer& o) noexcept {
+  const auto word = lock();
+  observer** link = &observers_;
+  while (*link != nullptr && *link != &o) link = &(*link)->next;
+  const bool found = *link != nullptr;
+  if (found) *link = o.next;
+  const bool emptied = (word & observed) && observers_ == nullptr;
+  word_.fetch_sub(locked + (emptied ? observed : 0), std::memory_order_release);
+  return found;
+}
+
+std::exception_ptr state_base::retrieve() noexcept {
+  if (outcome_ == outcome::cancelled) return std::make_exception_ptr(cancelled_error());
+  if (outcome_ != outcome::exception) return nullptr;
+  if (!(word_.load(std::memory_order_relaxed) & retrieved))
+    word_.fetch_or(retrieved, std::memory_order_relaxed);
+  return error_;
+}
+
+void state_base::check_may_block(const state_base& awaited) {
+  if (policy_of_thread != nullptr && !awaited.is_done()) policy_of_thread->before_block(awaited);
+}
+
+void state_base::wait() {
+  if (is_done()) return;
+  assist();
+  for (int spins = 0; spins < 64; ++spins) {  // about the time that a short call has left to run
+    if (is_done()) return;
+    relax();
+  }
+  check_may_block(*this);
+  sleeper waiting;
+  if (add_observer(waiting)) waiting.sleep_until(nullptr);
+}
+
+bool state_base::wait_until(time_point deadline) {
+  if (is_done()) return true;
+  assist();
+  if (is_done()) return true;
+  check_may_block(*this);
+  sleeper waiting;
+  if (!add_observer(waiting) || waiting.sleep_until(&deadline)) return true;
+  if (remove_observer(waiting)) return false;
+  waiting.await_notification();
+  return true;
+}
+
+void state_base::destroy(std::uint64_t word) noexcept {
+  if (outcome_ == outcome::exception && !(word & retrieved)) {  // R6
+    std::string origin;
+    try {
+      origin = describe();
+    } catch (...) {  // no memory for the text: the exception itself still arrives
+    }
+    report_unhandled(std::move(error_), std::move(origin));
+  }
+  delete this;
+}
+
+std::string state_base::describe() const { return "result of a promise"; }
+
+void throw_no_state() { throw invalid_state("this future is empty: it was moved from or never set"); }
+
+}  // namespace plait::detail
