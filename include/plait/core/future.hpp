@@ -141,7 +141,10 @@ class promise {
     return *this;
   }
   ~promise() {
-    if (open_ && close()) state_->finish_exception(std::make_exception_ptr(broken_promise()));
+    if (open_ && close()) {
+      state_->finish_exception(std::make_exception_ptr(broken_promise()));
+      state_->retrieve();  // nobody threw it, so nobody need hear of it unasked
+    }
     if (state_ != nullptr) state_->release();
   }
 
