@@ -53,6 +53,8 @@ class call_home {
  public:
   // True when the calling thread is one of this engine's workers.
   virtual bool is_current() const noexcept = 0;
+  // On a worker: takes the job out of the queue if it is the newest there; true if it did.
+  virtual bool take_back(job&) noexcept { return false; }
 
  protected:
   ~call_home() = default;
@@ -65,7 +67,7 @@ template <class R>
 class call_base : public state<R>, public job {
  public:
   // One reference for the handle, one for the engine's queue.
-  call_base(const call_home& home, const void* where) noexcept : state<R>(1, where), home_(home) {}
+  call_base(call_home& home, const void* where) noexcept : state<R>(1, where), home_(home) {}
 
   void run() noexcept final {
     if (this->try_claim()) {
@@ -83,9 +85,14 @@ class call_base : public state<R>, public job {
   }
   // A worker that would block on a call of its own engine runs it, if it has not begun.
   void assist() final {
-    if (!home_.is_current() || !this->try_claim()) return;
-    this->add_ref();  // invoke() gives one back, and so does the queue when it meets the husk
-    invoke();
+    if (!home_.is_current()) return;
+    const bool queued = !home_.take_back(*this);
+    if (this->try_claim()) {
+      if (queued) this->add_ref();  // invoke() gives one back, and so does the queue later
+      invoke();
+    } else if (!queued) {
+      this->release();
+    }
   }
 
  protected:
@@ -93,7 +100,7 @@ class call_base : public state<R>, public job {
   virtual void invoke() noexcept = 0;
 
  private:
-  const call_home& home_;
+  call_home& home_;
 };
 
 template <class R, class F, class... Args>
@@ -102,7 +109,7 @@ class call final : public call_base<R> {
 
  public:
   template <class G, class... As>
-  call(const call_home& home, const void* where, G&& f, As&&... args)
+  call(call_home& home, const void* where, G&& f, As&&... args)
       : call_base<R>(home, where),
         closure_(std::forward<G>(f), std::forward<As>(args)...) {}
   ~call() override {
