@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""Runs the programs of examples/ and checks what they print and, loosely, how long they take.
+
+  PLAIT=build/release/src/cli/plait EXAMPLES=build/release/examples tests/examples/run_examples.py [-v] [CLASS]
+
+AgainstTheEmbeddedServer starts `plait serve`, AgainstHttpbin Debian's httpbin in one gunicorn worker of gevent;
+both on a free port of the loopback interface, both ended by their process id, whatever happens here.
+"""
+import ctypes
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+PLAIT = os.environ["PLAIT"]
+EXAMPLES = pathlib.Path(os.environ["EXAMPLES"])
+REFUSED = "http://127.0.0.1:1/refused"  # nobody listens on port 1
+
+
+def die_with_parent():
+    """In the child: end when this script does, even if ctest kills it."""
+    PR_SET_PDEATHSIG = 1
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class Server:
+    """A server's process, from its first line that names an address to its end."""
+
+    def __init__(self, command):
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=die_with_parent
+        )
+        said = []
+        for line in self.process.stdout:
+            said.append(line)
+            address = re.search(r"listening (?:on|at):? (http://127\.0\.0\.1:\d+)", line, re.IGNORECASE)
+            if address:
+                self.url = address[1]
+                break
+        else:
+            raise RuntimeError(f"{command[0]} ended with {self.process.wait()} and never listened: {''.join(said)}")
+        self.reader = threading.Thread(target=self.process.stdout.read)  # so that its pipe never fills
+        self.reader.start()
+
+    def stop(self):
+        self.process.terminate()
+        code = self.process.wait(timeout=30)
+        self.reader.join()
+        self.process.stdout.close()
+        return code
+
+
+def run(name, *arguments, folder=None):
+    """One example's output and its time in seconds. An exit status other than 0 is an error."""
+    start = time.monotonic()
+    done = subprocess.run(
+        [str(EXAMPLES / f"example_{name}"), *arguments],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60, preexec_fn=die_with_parent,
+    )
+    seconds = time.monotonic() - start
+    if done.returncode != 0:
+        raise AssertionError(f"{name} ended with {done.returncode}: {done.stdout}{done.stderr}")
+    return done.stdout, seconds
+
+
+class AgainstAServer:
+    """What holds against any server that speaks httpbin."""
+
+    PAGES = 100
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(cls.COMMAND)
+        cls.url = cls.server.url
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+
+    def test_threads_fetch_is_ten_times_faster_on_ten_threads(self):
+        output, _ = run("threads_fetch", f"{self.url}/delay/1")
+        times = [float(seconds) for seconds in re.findall(r"^10 responses in ([\d.e+-]+) s$", output, re.MULTILINE)]
+        self.assertEqual(len(times), 2, output)
+        self.assertTrue(10.0 <= times[0] < 15.0, output)
+        self.assertTrue(1.0 <= times[1] < 3.0, output)
+
+    def test_threads_download_writes_every_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            sizes = [1000, 20, 3000]
+            output, _ = run("threads_download", *(f"{self.url}/bytes/{n}" for n in sizes), folder=folder)
+            lines = output.splitlines()
+            self.assertEqual(lines[:3], [f'"{n}"' for n in sizes], "map() keeps the order")
+            self.assertEqual(sorted(lines[3:]), sorted(f'Downloaded: "{n}"' for n in sizes))
+            for n in sizes:
+                self.assertEqual((pathlib.Path(folder) / str(n)).stat().st_size, n)
+
+    def test_threads_download_says_what_failed(self):
+        with tempfile.TemporaryDirectory() as folder:
+            missing = f"{self.url}/status/404"
+            output, _ = run("threads_download", f"{self.url}/bytes/10", missing, REFUSED, folder=folder)
+            lines = output.splitlines()
+            self.assertEqual(lines[0], '"10"')
+            self.assertRegex(lines[1], r"^map stopped at the first failure: .*404")
+            self.assertIn('Downloaded: "10"', lines[2:])
+            self.assertRegex(output, rf"(?m)^Failed {re.escape(missing)}: .*404")
+            self.assertRegex(output, rf"(?m)^Failed {re.escape(REFUSED)}: .*refused")
+
+    def test_coroutines_fetch_all_waits_once_for_all(self):
+        output, seconds = run("coroutines_fetch_all", f"{self.url}/delay/1", str(self.PAGES))
+        self.assertEqual(output, f"{self.PAGES} pages\n")
+        self.assertTrue(1.0 <= seconds < 10.0, seconds)
+
+    def test_coroutines_limit_and_timeout_bounds_both(self):
+        # 60 seconds of waiting, at most 50 at once: two rounds. The last one outlasts its timeout of 5 s.
+        urls = [f"{self.url}/bytes/17"] + [f"{self.url}/delay/1"] * 60 + [f"{self.url}/delay/9"]
+        output, seconds = run("coroutines_limit_and_timeout", *urls)
+        sizes = [int(line) for line in output.splitlines()]
+        self.assertEqual(len(sizes), len(urls))
+        self.assertEqual(sizes[0], 17)
+        self.assertTrue(all(size > 0 for size in sizes[:-1]), sizes)
+        self.assertEqual(sizes[-1], 0)
+        self.assertTrue(6.0 <= seconds < 9.0, f"{seconds} s: a round of 1 s, then the timeout of 5 s")
+
+    def test_pipelines_io_and_cpu_sums_each_page(self):
+        output, _ = run("pipelines_io_and_cpu", f"{self.url}/bytes/1000", f"{self.url}/status/200")
+        lines = output.splitlines()
+        self.assertEqual(len(lines), 2)
+        self.assertRegex(lines[0], r"^[0-9a-f]+$")
+        self.assertEqual(lines[1], "1505", "the checksum of an empty page is its seed, 5381")
+
+
+class AgainstTheEmbeddedServer(AgainstAServer, unittest.TestCase):
+    COMMAND = [PLAIT, "serve", "--port", "0"]
+    PAGES = 1000
+
+
+class AgainstHttpbin(AgainstAServer, unittest.TestCase):
+    COMMAND = [shutil.which("gunicorn", path="/usr/bin") or "/usr/bin/gunicorn",
+               "-k", "gevent", "--workers", "1", "httpbin:app", "-b", "127.0.0.1:0"]
+
+
+class WithoutAServer(unittest.TestCase):
+    def test_coroutines_queue_hands_every_item_to_somebody(self):
+        output, _ = run("coroutines_queue")
+        handled = dict(re.findall(r"^(worker-[123]) handled (\d+)$", output, re.MULTILINE))
+        self.assertEqual(len(handled), 3, output)
+        self.assertEqual(sum(map(int, handled.values())), 100, output)
+
+    def test_processes_primes_loses_only_the_task_that_crashed(self):
+        output, _ = run("processes_primes")
+        lines = output.splitlines()
+        self.assertEqual(lines[0], "true", "threads and processes agree")
+        self.assertRegex("\n".join(lines[1:-1]), r"SIGABRT|signal 6|[Aa]bort")
+        self.assertEqual(lines[-1], "true", "the healthy task has its result")
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that tearDownClass runs
+    unittest.main()
