@@ -143,7 +143,7 @@ class AgainstTheEmbeddedServer(AgainstAServer, unittest.TestCase):
 
 class AgainstHttpbin(AgainstAServer, unittest.TestCase):
     COMMAND = [shutil.which("gunicorn", path="/usr/bin") or "/usr/bin/gunicorn",
-               "-k", "gevent", "--workers", "1", "httpbin:app", "-b", "127.0.0.1:0"]
+               "-k", "gevent", "--workers", "1", "--graceful-timeout", "2", "httpbin:app", "-b", "127.0.0.1:0"]
 
 
 class WithoutAServer(unittest.TestCase):
