@@ -18,7 +18,7 @@ install_missing() {
     return 0
   fi
   local installed missing=() package
-  installed=$(dpkg-query -W -f '${Package}:${db:Status-Status}\n' "$@" 2>/dev/null)
+  installed=$(dpkg-query -W -f '${Package}:${db:Status-Status}\n' "$@" 2>/dev/null) || true  # some are unknown
   for package in "$@"; do
     [[ $'\n'$installed$'\n' == *$'\n'"$package:installed"$'\n'* ]] || missing+=("$package")
   done
