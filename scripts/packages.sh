@@ -29,7 +29,7 @@ install_missing() {
     as_root=(sudo -n)
     if ! sudo -n true 2>/dev/null; then
       echo "Packages are missing, and installing them needs root. Run this, then try again:" >&2
-      echo "  sudo apt-get install -y --no-install-recommends ${missing[*]}" >&2
+      echo "  sudo apt-get update && sudo apt-get install -y --no-install-recommends ${missing[*]}" >&2
       return 1
     fi
   fi
