@@ -1,0 +1,82 @@
+"""Python's HTTP clients. usage: http_client.py MODE N CONCURRENCY HOST:PORT CLIENT [uvloop]
+
+CLIENT is aiohttp (without its default limit of 100 connections) for the modes delay and keep_alive,
+and urllib or requests for the mode threads.
+"""
+
+import asyncio
+import resource
+import sys
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+
+from measurement import Stopwatch, report, status_kb
+
+
+def finish(mode, name, n, watch, before_kb, good):
+    lap = watch.read()
+    if good != n:
+        sys.exit(f"{name}: {good} of {n} responses were good")
+    report(mode, name, n, lap, per_second=n / lap[0], cpu_us=lap[1] * 1e6 / n,
+           kb_each=(status_kb("VmHWM") - before_kb) / n)
+
+
+async def with_aiohttp(mode, name, n, concurrency, url):
+    import aiohttp
+    before_kb = status_kb("VmHWM")
+    watch = Stopwatch()
+    left = iter(range(n))
+    good = 0
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0),
+                                     timeout=aiohttp.ClientTimeout(total=None)) as session:
+        async def fetch():
+            nonlocal good
+            for _ in left:
+                async with session.get(url) as response:
+                    await response.text()
+                    good += response.status == 200
+
+        await asyncio.gather(*(fetch() for _ in range(concurrency)))
+    finish(mode, name, n, watch, before_kb, good)
+
+
+def fetch_urllib(url):
+    with urllib.request.urlopen(url) as response:
+        response.read()
+        return response.status == 200
+
+
+def fetch_requests(url):
+    import requests
+    return requests.get(url).status_code == 200
+
+
+def on_threads(mode, name, n, concurrency, url):
+    fetch = {"urllib": fetch_urllib, "requests": fetch_requests}[name]
+    if name == "requests":
+        import requests  # noqa: F401  imported before the clock starts
+    before_kb = status_kb("VmHWM")
+    watch = Stopwatch()
+    with ThreadPoolExecutor(concurrency) as executor:
+        good = sum(executor.map(fetch, [url] * n))
+    finish(mode, name, n, watch, before_kb, good)
+
+
+def main():
+    mode, n, concurrency, target, client = sys.argv[1:6]
+    n, concurrency = int(n), int(concurrency)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    url = f"http://{target}" + ("/get" if mode == "keep_alive" else "/delay/1")
+    if mode == "threads":
+        return on_threads(mode, client, n, concurrency, url)
+    if "uvloop" in sys.argv:
+        import uvloop
+        uvloop.install()
+        client += "_uvloop"
+    return asyncio.run(with_aiohttp(mode, client, n, n if mode == "delay" else concurrency, url))
+
+
+if __name__ == "__main__":
+    main()
