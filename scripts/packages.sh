@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034  # the lists are for whoever sources this
 # Debian 12's packages that this project needs, and how a script gets them and builds with them.
 # Sourced by run, test, bench and .ci/run, with the repository's root as the current folder.
 
