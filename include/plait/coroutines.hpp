@@ -1,0 +1,17 @@
+// plait/coroutines.hpp: tasks on an event loop: thousands of waits on one thread.
+//
+// For many concurrent connections. One thread, no locks: between two co_awaits nothing else runs.
+// See docs/choosing.md.
+#pragma once
+
+#include "plait/core/errors.hpp"
+#include "plait/core/future.hpp"
+#include "plait/coroutines/await_future.hpp"
+#include "plait/coroutines/event_loop.hpp"
+#include "plait/coroutines/gather.hpp"
+#include "plait/coroutines/queue.hpp"
+#include "plait/coroutines/run.hpp"
+#include "plait/coroutines/semaphore.hpp"
+#include "plait/coroutines/task.hpp"
+#include "plait/coroutines/timeout.hpp"
+#include "plait/coroutines/timer.hpp"

@@ -1,0 +1,71 @@
+// plait/coroutines/child.hpp: a task started beside others, as part of a flow that waits for it.
+#pragma once
+
+#include <exception>
+#include <utility>
+
+#include "plait/coroutines/context.hpp"
+#include "plait/coroutines/task.hpp"
+
+namespace plait::detail {
+
+class child_base;
+
+// The flow that waits for children. It ends its wait when the last of them has ended.
+class child_owner : public waiter {
+ public:
+  // `child` has ended; on the loop.
+  virtual void child_ended(child_base& child) noexcept = 0;
+
+ protected:
+  ~child_owner() = default;
+};
+
+// One child: its own context, so that it can be stopped apart from its parent.
+class child_base : public job, public completion {
+ public:
+  child_base(const child_base&) = delete;
+  child_base& operator=(const child_base&) = delete;
+
+  // Once: lets the loop begin the child after what is ready now.
+  void start() noexcept { flow_.queue().ready.push(*this); }
+  void request_stop() noexcept { flow_.request_stop(); }
+  bool ended() const noexcept { return ended_; }
+  context& flow() noexcept { return flow_; }
+
+ protected:
+  child_base(child_owner& owner, context& parent) noexcept
+      : flow_(parent.queue()), owner_(owner) {}
+  ~child_base() = default;
+  void begin(std::coroutine_handle<> frame, task_promise_base& promise) noexcept {
+    promise.flow = &flow_;
+    promise.continue_with(static_cast<completion&>(*this));
+    waiter::run_frames(flow_.queue(), frame);
+  }
+
+ private:
+  void drop() noexcept final {}
+  void completed() noexcept final {
+    ended_ = true;
+    owner_.child_ended(*this);
+  }
+  context flow_;
+  child_owner& owner_;
+  bool ended_ = false;
+};
+
+template <class T>
+class child final : public child_base {
+ public:
+  child(child_owner& owner, context& parent, task<T> t) noexcept
+      : child_base(owner, parent), task_(std::move(t)) {}
+  // After the end: the result, or throws what the child threw.
+  T take() { return task_.frame().promise().take(); }
+  std::exception_ptr error() const noexcept { return task_.frame().promise().error(); }
+
+ private:
+  void run() noexcept override { begin(task_.frame(), task_.frame().promise()); }
+  task<T> task_;
+};
+
+}  // namespace plait::detail

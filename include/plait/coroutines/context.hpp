@@ -1,0 +1,176 @@
+// plait/coroutines/context.hpp: what every suspended coroutine rests on: contexts and waiters.
+//
+// A context is one flow of control on one loop: a spawned task and whatever it awaits in line. A
+// flow is suspended on at most one waiter at a time, so cancellation needs no registration: it asks
+// the context's current waiter to let go. Contexts form a tree through their waiters: a flow that
+// waits for children (gather, timeout) passes a stop on to them.
+//
+// Everything here belongs to the loop's thread. Other threads go through event_loop::post.
+//
+// Cancellation is level-triggered: once a context is stopping, every further await of its flow
+// throws cancelled_error, until the flow ends. An operation that has already succeeded when the
+// stop arrives keeps its result.
+#pragma once
+
+#include <coroutine>
+#include <stop_token>
+#include <type_traits>
+#include <utility>
+
+#include "plait/core/errors.hpp"
+#include "plait/core/job.hpp"
+
+namespace plait {
+
+class event_loop;
+
+namespace detail {
+
+// First in, first out; the nodes are the jobs themselves.
+template <class Job>
+class job_list {
+ public:
+  bool empty() const noexcept { return head_ == nullptr; }
+  void push(Job& j) noexcept {
+    j.next = nullptr;
+    (head_ != nullptr ? tail_->next : head_) = &j;
+    tail_ = &j;
+  }
+  Job* pop() noexcept {
+    job* first = head_;
+    if (first != nullptr) head_ = first->next;
+    return static_cast<Job*>(first);
+  }
+  // Linear: for cancellation, which is rare.
+  void remove(Job& unwanted) noexcept {
+    job* before = nullptr;
+    for (job* j = head_; j != nullptr; before = std::exchange(j, j->next)) {
+      if (j != &unwanted) continue;
+      (before != nullptr ? before->next : head_) = j->next;
+      if (tail_ == j) tail_ = before;
+      return;
+    }
+  }
+
+ private:
+  job* head_ = nullptr;
+  job* tail_ = nullptr;
+};
+
+// The part of a loop that awaiting touches.
+struct loop_queue {
+  explicit loop_queue(event_loop& o) noexcept : owner(&o) {}
+  event_loop* owner;
+  std::coroutine_handle<> next;  // what the trampoline runs when the present frame returns
+  job_list<job> ready;           // what runs after that, in order
+};
+
+class waiter;
+
+class context {
+ public:
+  explicit context(loop_queue& queue) noexcept : queue_(&queue) {}
+  context(const context&) = delete;
+  context& operator=(const context&) = delete;
+  ~context() { delete source_; }
+
+  loop_queue& queue() const noexcept { return *queue_; }
+  event_loop& loop() const noexcept { return *queue_->owner; }
+  bool stopping() const noexcept { return stopping_; }
+  void request_stop() noexcept;
+  // The flow's stop as a token that threads and other libraries understand. Allocates once.
+  std::stop_token stop_token();
+
+ private:
+  friend waiter;
+  loop_queue* queue_;
+  waiter* waiting_ = nullptr;
+  std::stop_source* source_ = nullptr;
+  bool stopping_ = false;
+};
+
+// The part of every coroutine promise that awaiting needs.
+struct promise_base {
+  context* flow = nullptr;
+};
+template <class P>
+concept flow_promise = std::is_base_of_v<promise_base, P>;
+
+// A suspended flow, and the job that resumes it. Lives in the awaiter, in the suspended frame.
+class waiter : public job {
+ public:
+  // Runs the frame on, and whatever the trampoline is then left with; called by the loop.
+  void run() noexcept final { run_frames(flow_->queue(), frame_); }
+  static void run_frames(loop_queue& queue, std::coroutine_handle<> frame) noexcept {
+    do {
+      frame.resume();
+      frame = std::exchange(queue.next, nullptr);
+    } while (frame);
+  }
+  void drop() noexcept final {}
+
+ protected:
+  waiter() = default;
+  ~waiter() = default;
+
+  // Becomes what the flow waits for. If the flow is stopping, does nothing and returns false: the
+  // await then throws from check().
+  template <flow_promise P>
+  bool suspend(std::coroutine_handle<P> frame) noexcept {
+    flow_ = frame.promise().flow;
+    if (flow_->stopping_) {
+      stopped_ = true;
+      return false;
+    }
+    enter(frame);
+    return true;
+  }
+  // The same without looking at the stop: for waits that must end by themselves.
+  template <flow_promise P>
+  void suspend_always(std::coroutine_handle<P> frame) noexcept {
+    flow_ = frame.promise().flow;
+    enter(frame);
+  }
+  // Takes suspend() back: there is nothing to wait for after all.
+  void unsuspend() noexcept { flow_->waiting_ = nullptr; }
+  // The flow no longer waits here; it runs when the loop comes to it.
+  void resume_soon() noexcept {
+    flow_->waiting_ = nullptr;
+    flow_->queue_->ready.push(*this);
+  }
+  // As resume_soon, where the caller is the end of a coroutine and about to return to the loop.
+  void resume_next() noexcept {
+    flow_->waiting_ = nullptr;
+    flow_->queue_->next = frame_;
+  }
+  // From stop(): the wait is over without success.
+  void give_up() noexcept {
+    stopped_ = true;
+    resume_soon();
+  }
+  // In await_resume.
+  void check() const {
+    if (stopped_) [[unlikely]]
+      throw_cancelled();
+  }
+  context& flow() const noexcept { return *flow_; }
+  bool waiting() const noexcept { return flow_->waiting_ == this; }
+
+ private:
+  friend context;
+  // The flow was asked to stop while suspended here: leave what is waited for and give_up(), or
+  // pass the stop on and stay.
+  virtual void stop() noexcept = 0;
+  void enter(std::coroutine_handle<> frame) noexcept {
+    frame_ = frame;
+    flow_->waiting_ = this;
+  }
+  [[noreturn]] static void throw_cancelled();
+
+  std::coroutine_handle<> frame_;
+  context* flow_ = nullptr;
+  bool stopped_ = false;
+};
+
+}  // namespace detail
+}  // namespace plait

@@ -1,0 +1,96 @@
+// plait/coroutines/semaphore.hpp: how many tasks may be in a section at once.
+//
+//   plait::semaphore semaphore{50};
+//   const auto permit = co_await semaphore.acquire();   // released when `permit` leaves scope
+//
+// Threads:  belongs to one loop.
+// Order:    first come, first served; release hands the permit to the one who waits longest.
+// Stops:    a stopped wait has no permit; a permit already handed over arrives.
+// Cost:     no allocation.
+// Example:  examples/coroutines/limit_and_timeout.cpp
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+
+#include "plait/coroutines/context.hpp"
+
+namespace plait {
+
+class semaphore {
+ public:
+  explicit semaphore(std::size_t permits) noexcept : free_(permits) {}
+  semaphore(const semaphore&) = delete;
+  semaphore& operator=(const semaphore&) = delete;
+
+  class [[nodiscard]] permit {
+   public:
+    permit(permit&& other) noexcept : from_(std::exchange(other.from_, nullptr)) {}
+    permit& operator=(permit other) noexcept {
+      std::swap(from_, other.from_);
+      return *this;
+    }
+    ~permit() { release(); }
+    // Gives the permit back early; once.
+    void release() noexcept {
+      if (from_ != nullptr) std::exchange(from_, nullptr)->release();
+    }
+
+   private:
+    friend semaphore;
+    explicit permit(semaphore& from) noexcept : from_(&from) {}
+    semaphore* from_;
+  };
+
+  class awaiter;
+  // co_await gives a permit.
+  [[nodiscard]] awaiter acquire() noexcept;
+  // Permits that nobody holds.
+  std::size_t available() const noexcept { return free_; }
+
+ private:
+  void release() noexcept;
+  std::size_t free_;
+  detail::job_list<awaiter> waiting_;
+};
+
+class semaphore::awaiter final : public detail::waiter {
+ public:
+  explicit awaiter(semaphore& s) noexcept : semaphore_(s) {}
+  bool await_ready() const noexcept { return false; }
+  template <detail::flow_promise P>
+  bool await_suspend(std::coroutine_handle<P> frame) noexcept {
+    if (!suspend(frame)) return false;
+    if (semaphore_.free_ == 0) {
+      semaphore_.waiting_.push(*this);
+      return true;
+    }
+    --semaphore_.free_;
+    unsuspend();
+    return false;
+  }
+  permit await_resume() const {
+    check();
+    return permit(semaphore_);
+  }
+
+ private:
+  friend semaphore;
+  void stop() noexcept override {
+    semaphore_.waiting_.remove(*this);
+    give_up();
+  }
+  semaphore& semaphore_;
+};
+
+inline semaphore::awaiter semaphore::acquire() noexcept { return awaiter(*this); }
+
+inline void semaphore::release() noexcept {
+  if (awaiter* next = waiting_.pop()) {
+    next->resume_soon();
+  } else {
+    ++free_;
+  }
+}
+
+}  // namespace plait

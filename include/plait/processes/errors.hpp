@@ -1,0 +1,67 @@
+// plait/processes/errors.hpp: what can go wrong between two address spaces.
+//
+//   broken_executor           no further call can run on this pool
+//   ├── initializer_failed    three workers in a row did not live to take a call, and why
+//   └── image_mismatch        the workers' code is not the caller's: a library differs on disk
+//   task_error                this call failed, by no doing of its code
+//   ├── worker_crashed        the process that ran it died: signal or exit status, pid, stderr
+//   ├── supervisor_lost       the process that looks after the workers was killed while it ran
+//   ├── serialization_error   an argument or a result could not be encoded or decoded
+//   └── function_not_found    the function lives in a library that the workers do not have
+#pragma once
+
+#include <string>
+
+#include "plait/core/errors.hpp"
+
+namespace plait {
+
+// Nobody else's call is lost with it: queued calls move to another worker.
+class worker_crashed : public task_error {
+ public:
+  struct verdict {
+    int pid = 0;
+    int signal = 0;     // 0: it exited
+    int exit_code = 0;  // when signal is 0
+    std::string stderr_tail;
+    std::string call;  // what it was running, for a person to read
+  };
+  explicit worker_crashed(verdict v);
+
+  int pid() const noexcept { return verdict_.pid; }
+  // The signal that killed it, or 0 if it exited.
+  int signal() const noexcept { return verdict_.signal; }
+  int exit_code() const noexcept { return verdict_.exit_code; }
+  // Up to the last 8 KiB that this worker wrote to standard error.
+  const std::string& stderr_tail() const noexcept { return verdict_.stderr_tail; }
+
+ private:
+  verdict verdict_;
+};
+
+class initializer_failed : public broken_executor {
+ public:
+  using broken_executor::broken_executor;
+};
+
+class image_mismatch : public broken_executor {
+ public:
+  using broken_executor::broken_executor;
+};
+
+class supervisor_lost : public task_error {
+ public:
+  using task_error::task_error;
+};
+
+class serialization_error : public task_error {
+ public:
+  using task_error::task_error;
+};
+
+class function_not_found : public task_error {
+ public:
+  using task_error::task_error;
+};
+
+}  // namespace plait

@@ -1,0 +1,105 @@
+// plait/processes/message.hpp: bytes on their way to another process, and how they are read there.
+//
+// An encoder starts inside itself, moves to the heap, and past 32 KiB into a memfd of its own, so
+// that large data is written once, where the other process will read it. A decoder reads bytes that
+// it does not trust: each size is checked against what is left before anything is allocated.
+//
+// Threads:  one thread at a time.
+// Throws:   serialization_error; std::bad_alloc or std::system_error when memory runs out.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace plait {
+
+namespace detail {
+[[noreturn]] void throw_truncated(std::size_t wanted, std::size_t left);
+[[noreturn]] void throw_bad_size(std::uint64_t count, std::size_t left);
+[[noreturn]] void throw_bad_value(const char* what);
+// A function as both images know it: the module's number and the offset in it. Never 0.
+// Throws function_not_found for an address that belongs to no module.
+std::uint64_t token_of(const void* code);
+// In a worker: where that function is here.
+const void* code_of(std::uint64_t token);
+}  // namespace detail
+
+class encoder {
+ public:
+  static constexpr std::size_t inline_capacity = 208;
+
+  encoder() noexcept = default;
+  encoder(const encoder&) = delete;
+  encoder& operator=(const encoder&) = delete;
+  ~encoder() {
+    if (begin_ != inline_) free_storage();
+  }
+
+  void write(const void* bytes, std::size_t n) {
+    if (n > static_cast<std::size_t>(end_ - cursor_)) [[unlikely]]
+      grow(n);
+    __builtin_memcpy(cursor_, bytes, n);
+    cursor_ += n;
+  }
+  // The bytes of a number or enumeration.
+  template <class T>
+    requires std::is_trivially_copyable_v<T>
+  void write_plain(const T& value) {
+    write(&value, sizeof value);
+  }
+  void write_size(std::size_t n) { write_plain(static_cast<std::uint64_t>(n)); }
+
+  const std::byte* data() const noexcept { return begin_; }
+  std::size_t size() const noexcept { return static_cast<std::size_t>(cursor_ - begin_); }
+  // The memfd that holds the bytes, or -1.
+  int fd() const noexcept { return fd_; }
+  // Moves the bytes into a memfd, if they are not in one.
+  void move_to_memfd();
+  // Empties it and gives its memory back.
+  void clear() noexcept;
+
+ private:
+  void grow(std::size_t more);
+  void grow_memfd(std::size_t capacity);
+  void free_storage() noexcept;
+
+  std::byte* begin_ = inline_;
+  std::byte* cursor_ = inline_;
+  std::byte* end_ = inline_ + inline_capacity;
+  int fd_ = -1;
+  std::byte inline_[inline_capacity];
+};
+
+class decoder {
+ public:
+  decoder(const std::byte* bytes, std::size_t n) noexcept : cursor_(bytes), end_(bytes + n) {}
+
+  std::size_t remaining() const noexcept { return static_cast<std::size_t>(end_ - cursor_); }
+  void read(void* to, std::size_t n) {
+    if (n > remaining()) [[unlikely]]
+      detail::throw_truncated(n, remaining());
+    __builtin_memcpy(to, cursor_, n);
+    cursor_ += n;
+  }
+  template <class T>
+    requires std::is_trivially_copyable_v<T>
+  T read_plain() {
+    T value;
+    read(&value, sizeof value);
+    return value;
+  }
+  // A number of elements that take at least `bytes_each` bytes each.
+  std::size_t read_size(std::size_t bytes_each) {
+    const auto n = read_plain<std::uint64_t>();
+    if (n > remaining() / bytes_each) [[unlikely]]
+      detail::throw_bad_size(n, remaining());
+    return static_cast<std::size_t>(n);
+  }
+
+ private:
+  const std::byte* cursor_;
+  const std::byte* end_;
+};
+
+}  // namespace plait

@@ -1,0 +1,17 @@
+#include "plait/coroutines/await_future.hpp"
+
+#include "plait/coroutines/event_loop.hpp"
+
+namespace plait::detail {
+
+bool future_awaiter_base::begin(state_base& awaited) noexcept {
+  awaited_ = &awaited;
+  return awaited.add_observer(bridge_);
+}
+
+void future_awaiter_base::bridge::done(observer* self) noexcept {
+  auto& owner = static_cast<bridge*>(self)->owner;
+  owner.flow().loop().deliver(owner.arrival_);
+}
+
+}  // namespace plait::detail

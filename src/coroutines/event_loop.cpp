@@ -1,0 +1,284 @@
+#include "plait/coroutines/event_loop.hpp"
+
+#include <sys/prctl.h>
+
+#include <mutex>
+#include <string>
+
+#include "coroutines/poller.hpp"
+#include "coroutines/timer_wheel.hpp"
+#include "plait/coroutines/readiness.hpp"
+
+namespace plait {
+namespace detail {
+
+// The inbox: how other threads reach a loop
+// -----------------------------------------
+// One atomic pointer: a stack of posted jobs, newest first, or one of
+//   null     empty, the loop is awake and will look
+//   asleep   empty, the loop sleeps or is about to: the first to post must wake it
+//   closed   the loop takes nothing more
+// A poster exchanges the head for its job. Only the one that displaces `asleep` writes to the
+// eventfd, whose number it read before it posted: after that write it touches nothing of the loop.
+// The loop, waking for another reason while its `asleep` has been displaced, waits for that write:
+// so a loop can be destroyed as soon as it has run the last job, with no poster still on its way.
+class inbox {
+ public:
+  enum class sent { delivered, must_wake, refused };
+
+  sent push(job& j) noexcept {
+    job* head = head_.load(std::memory_order_relaxed);
+    for (;;) {
+      if (head == closed()) return sent::refused;
+      j.next = head == asleep() ? nullptr : head;
+      if (head_.compare_exchange_weak(head, &j, std::memory_order_seq_cst,
+                                      std::memory_order_relaxed))
+        return head == asleep() ? sent::must_wake : sent::delivered;
+    }
+  }
+  bool might_have_jobs() const noexcept {
+    return head_.load(std::memory_order_relaxed) != nullptr;
+  }
+  // Moves everything to the end of `to`, oldest first.
+  void take(job_list<job>& to) noexcept { append(head_.exchange(nullptr), to); }
+  // False if there is something in the inbox.
+  bool fall_asleep() noexcept {
+    job* expected = nullptr;
+    return head_.compare_exchange_strong(expected, asleep());
+  }
+  // Ends sleep; returns whether somebody displaced `asleep` and so sends a wake-up.
+  bool wake_up() noexcept {
+    job* expected = asleep();
+    return !head_.compare_exchange_strong(expected, nullptr);
+  }
+  void close(job_list<job>& to) noexcept { append(head_.exchange(closed()), to); }
+  // Closed only if empty.
+  bool close_if_empty() noexcept {
+    job* expected = nullptr;
+    return head_.compare_exchange_strong(expected, closed());
+  }
+
+ private:
+  struct marker final : job {
+    void run() noexcept override {}
+    void drop() noexcept override {}
+  };
+  static job* asleep() noexcept {
+    static marker m;
+    return &m;
+  }
+  static job* closed() noexcept {
+    static marker m;
+    return &m;
+  }
+  static void append(job* newest, job_list<job>& to) noexcept {
+    if (newest == closed()) return;
+    job* oldest = nullptr;
+    while (newest != nullptr) {
+      job* next = std::exchange(newest->next, oldest);
+      oldest = std::exchange(newest, next);
+    }
+    while (oldest != nullptr) to.push(*std::exchange(oldest, oldest->next));
+  }
+  std::atomic<job*> head_{nullptr};
+};
+
+struct loop_core {
+  loop_core(loop_queue& q, plait::clock& c)
+      : queue(q), clock(c), time_is_virtual(c.jump_to(c.now())), timers(c.now()) {}
+
+  // A turn of the loop is run_ready(), then, unless that was all, find_more().
+  void run_ready() noexcept {
+    for (int budget = 256; budget != 0 && !queue.ready.empty(); --budget) queue.ready.pop()->run();
+  }
+  // Looks at the inbox, the kernel and the timers; sleeps if that leaves nothing ready.
+  void find_more() noexcept {
+    if (posted.might_have_jobs()) posted.take(queue.ready);
+    if (!queue.ready.empty()) return look();
+    if (timers.empty()) return sleep(duration::max());
+    const auto next = timers.next_expiry();
+    const auto now = clock.now();
+    if (next <= now) return look();
+    if (time_is_virtual) return jump(next);
+    sleep(next - now);
+  }
+  // Virtual time passes only when nobody has anything to do.
+  void jump(time_point next) noexcept {
+    poll.wait(duration::zero());
+    if (!queue.ready.empty() || posted.might_have_jobs()) return;
+    clock.jump_to(next);
+    timers.expire(clock.now());
+  }
+  void look() noexcept {
+    poll.wait(duration::zero());
+    if (!timers.empty()) timers.expire(clock.now());
+  }
+  void sleep(duration longest) noexcept {
+    if (!queue.ready.empty() || !posted.fall_asleep()) return;
+    const bool woken = poll.wait(longest);
+    if (posted.wake_up() && !woken) poll.await_wake();
+    if (!timers.empty()) timers.expire(clock.now());
+  }
+
+  // Shutdown, as a job, so that it happens on the loop.
+  void begin_shutdown(shutdown_options how) noexcept {
+    if (how.pending == shutdown_options::pending_calls::cancel)
+      for (spawned_task* t = live; t != nullptr; t = t->next_) t->flow_.request_stop();
+    closing = true;
+  }
+  // With nothing live and nothing ready: takes no more, for good.
+  bool try_close() noexcept {
+    return closing && live == nullptr && queue.ready.empty() && posted.close_if_empty();
+  }
+
+  loop_queue& queue;
+  plait::clock& clock;
+  const bool time_is_virtual;
+  poller poll;
+  timer_wheel timers;
+  inbox posted;
+  spawned_task* live = nullptr;
+  bool closing = false;               // the loop's thread only
+  bool closed = false;                // the loop's thread only
+  std::atomic<bool> refusing{false};  // set by shutdown(), read by submitters
+
+  static thread_local event_loop* current;
+};
+thread_local event_loop* loop_core::current = nullptr;
+
+void spawned_task::start(std::coroutine_handle<> frame, task_promise_base& promise) noexcept {
+  auto& core = *flow_.loop().core_;
+  next_ = core.live;
+  if (next_ != nullptr) next_->previous_ = this;
+  core.live = this;
+  promise.flow = &flow_;
+  promise.continue_with(static_cast<completion&>(*this));
+  waiter::run_frames(flow_.queue(), frame);
+}
+
+void spawned_task::unlink() noexcept {
+  (previous_ != nullptr ? previous_->next_ : flow_.loop().core_->live) = next_;
+  if (next_ != nullptr) next_->previous_ = previous_;
+}
+
+void timer::arm(event_loop& loop, time_point when) noexcept { loop.core_->timers.arm(*this, when); }
+void timer::unlink() noexcept { wheel->disarm(*this); }
+
+void sleeper::begin() noexcept {
+  auto& loop = flow().loop();
+  arm(loop, add_saturated(loop.clock().now(), span_));
+}
+
+readiness::readiness(int fd) : loop_(event_loop::current()), fd_(fd) {
+  loop_.core_->poll.add(*this);
+}
+readiness::~readiness() { loop_.core_->poll.remove(*this); }
+void readiness::direction::mark() noexcept {
+  ready = true;
+  if (waiting != nullptr) std::exchange(waiting, nullptr)->resume_soon();
+}
+void readiness::awaiter::throw_busy() {
+  throw invalid_state("two tasks wait for the same direction of one descriptor");
+}
+
+}  // namespace detail
+
+event_loop::event_loop(event_loop_options options)
+    : core_(new detail::loop_core(queue_, *options.clock)) {}
+
+event_loop::~event_loop() {
+  if (!core_->closed) {
+    core_->begin_shutdown({.pending = shutdown_options::pending_calls::cancel});
+    if (!core_->try_close()) run();
+  }
+  delete core_;
+}
+
+namespace {
+
+// Makes the loop the thread's own for a scope.
+class running {
+ public:
+  running(event_loop*& current, event_loop& loop, detail::blocking_policy& policy)
+      : current_(current) {
+    if (current_ != nullptr)
+      throw would_deadlock("an event loop is running on this thread: co_await instead of run()");
+    current_ = &loop;
+    previous_ = detail::blocking_policy::exchange(&policy);
+    slack_ = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
+    prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);  // 1 us instead of 50 us of lateness
+  }
+  ~running() {
+    prctl(PR_SET_TIMERSLACK, slack_, 0, 0, 0);
+    detail::blocking_policy::exchange(previous_);
+    current_ = nullptr;
+  }
+
+ private:
+  event_loop*& current_;
+  detail::blocking_policy* previous_;
+  int slack_;
+};
+
+}  // namespace
+
+void event_loop::run() {
+  const running scope(detail::loop_core::current, *this, *this);
+  for (core_->run_ready(); !core_->try_close(); core_->run_ready()) core_->find_more();
+  core_->closed = true;
+}
+
+void event_loop::run_until(const detail::state_base& awaited) {
+  const running scope(detail::loop_core::current, *this, *this);
+  for (core_->run_ready(); !awaited.is_done(); core_->run_ready()) core_->find_more();
+}
+
+void event_loop::shutdown(shutdown_options options) {
+  core_->refusing.store(true, std::memory_order_relaxed);
+  struct request final : detail::job {
+    void run() noexcept override {
+      core.begin_shutdown(how);
+      delete this;
+    }
+    void drop() noexcept override { delete this; }
+    request(detail::loop_core& c, shutdown_options h) noexcept : core(c), how(h) {}
+    detail::loop_core& core;
+    shutdown_options how;
+  };
+  auto* r = new request(*core_, options);
+  if (!deliver(*r)) r->drop();
+}
+
+bool event_loop::post(detail::job& j) noexcept {
+  if (core_->refusing.load(std::memory_order_relaxed) && !is_current()) return false;
+  return deliver(j);
+}
+
+bool event_loop::deliver(detail::job& j) noexcept {
+  if (is_current()) {
+    queue_.ready.push(j);
+    return true;
+  }
+  const int wake_fd = core_->poll.wake_fd();
+  const auto sent = core_->posted.push(j);
+  if (sent == detail::inbox::sent::must_wake) detail::poller::wake(wake_fd);
+  return sent != detail::inbox::sent::refused;
+}
+
+event_loop* event_loop::current_or_null() noexcept { return detail::loop_core::current; }
+event_loop& event_loop::current() {
+  if (detail::loop_core::current == nullptr)
+    throw invalid_state("no event loop is running on this thread: use plait::run()");
+  return *detail::loop_core::current;
+}
+bool event_loop::is_current() const noexcept { return detail::loop_core::current == this; }
+clock& event_loop::clock() const noexcept { return core_->clock; }
+time_point event_loop::now() const noexcept { return core_->clock.now(); }
+std::size_t event_loop::default_window() const noexcept { return 1024; }
+
+void event_loop::before_block(const detail::state_base& awaited) {
+  throw would_deadlock("a blocking wait on the event loop's own thread would stop the loop: "
+                       "co_await the future instead (waiting for: " + awaited.describe() + ")");
+}
+
+}  // namespace plait

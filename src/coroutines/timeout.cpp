@@ -1,0 +1,64 @@
+#include "plait/coroutines/timeout.hpp"
+
+#include <string>
+
+#include "plait/coroutines/event_loop.hpp"
+#include "plait/coroutines/gather.hpp"
+
+namespace plait::detail {
+
+void timeout_base::begin(child_base& operand) noexcept {
+  operand_ = &operand;
+  operand.start();
+  auto& loop = flow().loop();
+  arm(loop, add_saturated(loop.clock().now(), span_));
+}
+
+void timeout_base::expired() noexcept {
+  fired_ = true;
+  operand_->request_stop();
+}
+
+void timeout_base::stop() noexcept { operand_->request_stop(); }
+
+void timeout_base::child_ended(child_base&) noexcept {
+  disarm();
+  resume_next();
+}
+
+void timeout_base::rethrow(std::exception_ptr error) const {
+  // A stop from outside wins: then the cancellation is not ours to rename.
+  if (!fired_ || flow().stopping()) std::rethrow_exception(error);
+  try {
+    std::rethrow_exception(error);
+  } catch (const cancelled_error&) {
+    const auto ms = std::chrono::duration<double, std::milli>(span_).count();
+    throw timeout_error("timed out after " + std::to_string(ms / 1000.0) + " s");
+  }
+}
+
+void gather_base::failed(std::exception_ptr error) noexcept {
+  if (first_error_ == nullptr) {
+    first_error_ = std::move(error);
+    stop_children();
+    return;
+  }
+  try {
+    std::rethrow_exception(error);
+  } catch (const cancelled_error&) {  // it ended because we stopped it
+  } catch (...) {
+    std::string origin;
+    try {
+      origin = "a gathered task that failed after another one had failed";
+    } catch (...) {
+    }
+    report_unhandled(std::move(error), std::move(origin));
+  }
+}
+
+void gather_base::rethrow_first() {
+  check();
+  if (first_error_ != nullptr) std::rethrow_exception(first_error_);
+}
+
+}  // namespace plait::detail
