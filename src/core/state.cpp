@@ -38,8 +38,7 @@ class sleeper final : public observer {
         at.tv_nsec = since % 1'000'000'000;
       }
       const long rc = syscall(SYS_futex, &word_, FUTEX_WAIT_BITSET_PRIVATE, asleep,
-                              deadline != nullptr ? &at : nullptr, nullptr,
-                              FUTEX_BITSET_MATCH_ANY);
+                              deadline != nullptr ? &at : nullptr, nullptr, FUTEX_BITSET_MATCH_ANY);
       if (rc == -1 && errno == ETIMEDOUT) return word_.load(std::memory_order_acquire) == awake;
     }
     return true;
@@ -120,7 +119,10 @@ std::uint64_t state_base::lock() noexcept {
   auto word = word_.load(std::memory_order_relaxed);
   for (int spins = 0;; ++spins) {
     if (word & locked) {
-      if (spins < 1000) relax(); else syscall(SYS_sched_yield);
+      if (spins < 1000)
+        relax();
+      else
+        syscall(SYS_sched_yield);
       word = word_.load(std::memory_order_relaxed);
     } else if (word_.compare_exchange_weak(word, word | locked, std::memory_order_acquire,
                                            std::memory_order_relaxed)) {
@@ -204,6 +206,8 @@ void state_base::destroy(std::uint64_t word) noexcept {
 
 std::string state_base::describe() const { return "result of a promise"; }
 
-void throw_no_state() { throw invalid_state("this future is empty: it was moved from or never set"); }
+void throw_no_state() {
+  throw invalid_state("this future is empty: it was moved from or never set");
+}
 
 }  // namespace plait::detail

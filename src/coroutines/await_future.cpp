@@ -11,7 +11,12 @@ bool future_awaiter_base::begin(state_base& awaited) noexcept {
 
 void future_awaiter_base::bridge::done(observer* self) noexcept {
   auto& owner = static_cast<bridge*>(self)->owner;
-  owner.flow().loop().deliver(owner.arrival_);
+  auto& loop = owner.flow().loop();
+  if (loop.is_current()) {
+    owner.resume_soon();
+  } else {
+    loop.deliver(owner.arrival_);
+  }
 }
 
 }  // namespace plait::detail

@@ -36,9 +36,7 @@ class inbox {
         return head == asleep() ? sent::must_wake : sent::delivered;
     }
   }
-  bool might_have_jobs() const noexcept {
-    return head_.load(std::memory_order_relaxed) != nullptr;
-  }
+  bool might_have_jobs() const noexcept { return head_.load(std::memory_order_relaxed) != nullptr; }
   // Moves everything to the end of `to`, oldest first.
   void take(job_list<job>& to) noexcept { append(head_.exchange(nullptr), to); }
   // False if there is something in the inbox.
@@ -122,9 +120,20 @@ struct loop_core {
 
   // Shutdown, as a job, so that it happens on the loop.
   void begin_shutdown(shutdown_options how) noexcept {
-    if (how.pending == shutdown_options::pending_calls::cancel)
-      for (spawned_task* t = live; t != nullptr; t = t->next_) t->flow_.request_stop();
     closing = true;
+    if (how.pending == shutdown_options::pending_calls::run) return;
+    stopping = true;
+    for (spawned_task* t = live; t != nullptr; t = t->next_) t->flow_.request_stop();
+    posted.take(queue.ready);
+    job_list<job> under_way;
+    while (job* j = queue.ready.pop()) {
+      if (j->is_call()) {
+        j->drop();
+      } else {
+        under_way.push(*j);
+      }
+    }
+    while (job* j = under_way.pop()) queue.ready.push(*j);
   }
   // With nothing live and nothing ready: takes no more, for good.
   bool try_close() noexcept {
@@ -138,8 +147,9 @@ struct loop_core {
   timer_wheel timers;
   inbox posted;
   spawned_task* live = nullptr;
-  bool closing = false;               // the loop's thread only
-  bool closed = false;                // the loop's thread only
+  bool closing = false;  // these three: the loop's thread only
+  bool stopping = false;
+  bool closed = false;
   std::atomic<bool> refusing{false};  // set by shutdown(), read by submitters
 
   static thread_local event_loop* current;
@@ -153,6 +163,7 @@ void spawned_task::start(std::coroutine_handle<> frame, task_promise_base& promi
   core.live = this;
   promise.flow = &flow_;
   promise.continue_with(static_cast<completion&>(*this));
+  if (core.stopping) flow_.request_stop();
   waiter::run_frames(flow_.queue(), frame);
 }
 
@@ -277,8 +288,10 @@ time_point event_loop::now() const noexcept { return core_->clock.now(); }
 std::size_t event_loop::default_window() const noexcept { return 1024; }
 
 void event_loop::before_block(const detail::state_base& awaited) {
-  throw would_deadlock("a blocking wait on the event loop's own thread would stop the loop: "
-                       "co_await the future instead (waiting for: " + awaited.describe() + ")");
+  throw would_deadlock(
+      "a blocking wait on the event loop's own thread would stop the loop: "
+      "co_await the future instead (waiting for: " +
+      awaited.describe() + ")");
 }
 
 }  // namespace plait

@@ -62,8 +62,8 @@ bool timer_wheel::first_occupied(place& at, std::uint64_t& begins) const noexcep
     // Slots of a level lie at or ahead of the present digit, within one turn of it.
     const unsigned shift = level * digit_bits;
     const unsigned digit = static_cast<unsigned>(tick_ >> shift) % slots;
-    const unsigned ahead =
-        static_cast<unsigned>(std::countr_zero(std::rotr(occupied_[level], static_cast<int>(digit))));
+    const unsigned ahead = static_cast<unsigned>(
+        std::countr_zero(std::rotr(occupied_[level], static_cast<int>(digit))));
     at = {level, (digit + ahead) % slots};
     begins = ((tick_ >> shift) + ahead) << shift;
     return true;
@@ -132,7 +132,8 @@ timer_wheel::slot_list timer_wheel::sorted(slot_list list) noexcept {
   for (const timer* t = list.first; t != list.last; t = t->next_timer)
     if (t->next_timer->deadline < t->deadline) in_order = false;
   if (in_order) return list;
-  // Merge sort, stable, by halves; the backward links are mended when the caller appends each to a new list.
+  // Merge sort, stable, by halves; the backward links are mended when the caller appends each to a
+  // new list.
   timer* middle = list.first;
   for (const timer* end = list.first->next_timer; end != nullptr && end->next_timer != nullptr;
        end = end->next_timer->next_timer)
@@ -143,8 +144,8 @@ timer_wheel::slot_list timer_wheel::sorted(slot_list list) noexcept {
   right = sorted(right);
   slot_list merged;
   while (list.first != nullptr || right.first != nullptr) {
-    const bool from_right = list.first == nullptr ||
-                            (right.first != nullptr && right.first->deadline < list.first->deadline);
+    const bool from_right = list.first == nullptr || (right.first != nullptr &&
+                                                      right.first->deadline < list.first->deadline);
     timer*& source = from_right ? right.first : list.first;
     timer* t = std::exchange(source, source->next_timer);
     t->next_timer = nullptr;

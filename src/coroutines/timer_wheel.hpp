@@ -50,7 +50,7 @@ class timer_wheel {
 
   std::uint64_t tick_;
   std::uint64_t count_ = 0;
-  slot_list due_;  // expired, about to fire
+  slot_list due_;                                 // expired, about to fire
   std::array<std::uint64_t, levels> occupied_{};  // a bit a slot
   std::array<std::array<slot_list, slots>, levels> wheel_{};
 };

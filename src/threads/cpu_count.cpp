@@ -37,7 +37,8 @@ double quota_v2(const std::string& folder) {
 }
 
 double quota_v1(const std::string& folder) {
-  std::ifstream quota_file(folder + "/cpu.cfs_quota_us"), period_file(folder + "/cpu.cfs_period_us");
+  std::ifstream quota_file(folder + "/cpu.cfs_quota_us"),
+      period_file(folder + "/cpu.cfs_period_us");
   double quota = 0, period = 0;
   if (!(quota_file >> quota) || !(period_file >> period) || quota <= 0 || period <= 0)
     return unlimited;
@@ -77,8 +78,9 @@ double cpus_of_cgroup() {
 std::size_t usable_cpu_count() {
   const std::size_t cpus = cpus_of_affinity();
   const double quota = std::ceil(cpus_of_cgroup());
-  return quota >= static_cast<double>(cpus) ? cpus
-                                            : std::max<std::size_t>(1, static_cast<std::size_t>(quota));
+  return quota >= static_cast<double>(cpus)
+             ? cpus
+             : std::max<std::size_t>(1, static_cast<std::size_t>(quota));
 }
 
 }  // namespace plait

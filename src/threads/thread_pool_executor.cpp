@@ -252,8 +252,9 @@ void thread_pool_executor::refuse_count() {
 }
 
 thread_pool_executor& default_thread_pool() {
-  static thread_pool_executor pool{{.max_workers = std::min<std::size_t>(32, usable_cpu_count() + 4),
-                                    .thread_name_prefix = "plait-io"}};
+  static thread_pool_executor pool{
+      {.max_workers = std::min<std::size_t>(32, usable_cpu_count() + 4),
+       .thread_name_prefix = "plait-io"}};
   return pool;
 }
 

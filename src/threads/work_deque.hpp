@@ -1,7 +1,7 @@
 // src/threads/work_deque.hpp: the jobs of one worker: its owner pushes and pops, others steal.
 //
-// Chase and Lev, "Dynamic circular work-stealing deque" (SPAA 2005), with the memory orders of Lê et
-// al., "Correct and efficient work-stealing for weak memory models" (PPoPP 2013), except that
+// Chase and Lev, "Dynamic circular work-stealing deque" (SPAA 2005), with the memory orders of Lê
+// et al., "Correct and efficient work-stealing for weak memory models" (PPoPP 2013), except that
 // sequentially consistent operations stand in for the fences, which ThreadSanitizer cannot see.
 // Fixed capacity: when full, push says no and the job goes to the shared queue.
 //

@@ -40,13 +40,14 @@ struct call_result {
   using type = std::invoke_result_t<F, Args...>;
 };
 template <class F, class... Args>
-  requires takes_stop_token<F, Args...>
+requires takes_stop_token<F, Args...>
 struct call_result<F, Args...> {
   using type = std::invoke_result_t<F, std::stop_token, Args...>;
 };
 // What submit(f, args...) promises.
 template <class F, class... Args>
-using call_result_t = std::decay_t<typename call_result<std::decay_t<F>, std::decay_t<Args>...>::type>;
+using call_result_t =
+    std::decay_t<typename call_result<std::decay_t<F>, std::decay_t<Args>...>::type>;
 
 // The engine that a call was handed to, as the call sees it.
 class call_home {
@@ -83,6 +84,7 @@ class call_base : public state<R>, public job {
       this->release();
     }
   }
+  bool is_call() const noexcept final { return true; }
   // A worker that would block on a call of its own engine runs it, if it has not begun.
   void assist() final {
     if (!home_.is_current()) return;
@@ -110,8 +112,7 @@ class call final : public call_base<R> {
  public:
   template <class G, class... As>
   call(call_home& home, const void* where, G&& f, As&&... args)
-      : call_base<R>(home, where),
-        closure_(std::forward<G>(f), std::forward<As>(args)...) {}
+      : call_base<R>(home, where), closure_(std::forward<G>(f), std::forward<As>(args)...) {}
   ~call() override {
     if (!spent_) closure_.~closure();
   }
@@ -146,8 +147,7 @@ class call final : public call_base<R> {
  private:
   struct closure {
     template <class G, class... As>
-    explicit closure(G&& g, As&&... as)
-        : f(std::forward<G>(g)), args(std::forward<As>(as)...) {}
+    explicit closure(G&& g, As&&... as) : f(std::forward<G>(g)), args(std::forward<As>(as)...) {}
     [[no_unique_address]] F f;
     [[no_unique_address]] std::tuple<Args...> args;
   };

@@ -153,7 +153,7 @@ class promise {
   // Give the result and return true; false if the future was cancelled first: the result is then
   // dropped. Throw invalid_state the second time.
   template <class... Args>
-    requires std::is_constructible_v<detail::stored<T>, Args...>
+  requires std::is_constructible_v<detail::stored<T>, Args...>
   bool set_value(Args&&... args) {
     if (!close_checked()) return false;
     state_->finish_value(std::forward<Args>(args)...);
@@ -165,7 +165,9 @@ class promise {
     return true;
   }
   // True once a consumer has cancelled the future: the result is no longer wanted.
-  bool cancelled() const { return state_ != nullptr && state_->is_done() && state_->is_cancelled(); }
+  bool cancelled() const {
+    return state_ != nullptr && state_->is_done() && state_->is_cancelled();
+  }
 
  private:
   // Wins the right to finish, or returns the completer's reference.
@@ -242,8 +244,8 @@ future<T> promise<T>::get_future() const {
 template <class T>
 struct std::hash<plait::future<T>> {
   std::size_t operator()(const plait::future<T>& f) const noexcept {
-    return reinterpret_cast<std::size_t>(plait::detail::access::get(
-               static_cast<const plait::any_future&>(f))) /
+    return reinterpret_cast<std::size_t>(
+               plait::detail::access::get(static_cast<const plait::any_future&>(f))) /
            alignof(std::max_align_t);
   }
 };

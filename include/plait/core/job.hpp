@@ -11,6 +11,9 @@ struct job {
   virtual void run() noexcept = 0;
   // Called instead of run() when the engine will not run it: a future behind it is cancelled.
   virtual void drop() noexcept = 0;
+  // True for a submitted call, which an engine that shuts down may drop; false for a step of work
+  // that is under way, which must run.
+  virtual bool is_call() const noexcept { return false; }
 
  protected:
   ~job() = default;

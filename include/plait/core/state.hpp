@@ -94,12 +94,12 @@ class state_base {
     return word_.load(std::memory_order_acquire) >> ref_shift == 1;
   }
 
-  bool try_claim() noexcept;                                   // R1
-  void finish(outcome how) noexcept;                           // R2, R3; takes a reference along
-  void finish_exception(std::exception_ptr error) noexcept;    // error_ and finish(exception)
-  bool cancel() noexcept;                                      // see future::cancel
-  bool add_observer(observer& o) noexcept;                     // false: done already, not added
-  bool remove_observer(observer& o) noexcept;                  // R5
+  bool try_claim() noexcept;                                 // R1
+  void finish(outcome how) noexcept;                         // R2, R3; takes a reference along
+  void finish_exception(std::exception_ptr error) noexcept;  // error_ and finish(exception)
+  bool cancel() noexcept;                                    // see future::cancel
+  bool add_observer(observer& o) noexcept;                   // false: done already, not added
+  bool remove_observer(observer& o) noexcept;                // R5
 
   // Blocks until done. Throws would_deadlock where the calling thread must not block.
   void wait();
@@ -173,8 +173,10 @@ class state : public state_base {
     return value_;
   }
 
-  static void* operator new(std::size_t bytes) { return allocate_block(bytes); }
-  static void operator delete(void* block, std::size_t bytes) noexcept { free_block(block, bytes); }
+  static void* operator new(std::size_t bytes) { return block_cache::allocate(bytes); }
+  static void operator delete(void* block, std::size_t bytes) noexcept {
+    block_cache::free(block, bytes);
+  }
 
  protected:
   ~state() override {

@@ -34,8 +34,7 @@ class child_base : public job, public completion {
   context& flow() noexcept { return flow_; }
 
  protected:
-  child_base(child_owner& owner, context& parent) noexcept
-      : flow_(parent.queue()), owner_(owner) {}
+  child_base(child_owner& owner, context& parent) noexcept : flow_(parent.queue()), owner_(owner) {}
   ~child_base() = default;
   void begin(std::coroutine_handle<> frame, task_promise_base& promise) noexcept {
     promise.flow = &flow_;

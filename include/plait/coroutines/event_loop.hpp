@@ -4,7 +4,8 @@
 // of the task; a program that wants a loop beside its threads makes an event_loop, calls run() on a
 // thread of its own, and submits to it from anywhere.
 //
-// Threads:  submit, map, spawn, shutdown and deliver may be called from any thread; the rest belongs
+// Threads:  submit, map, spawn, shutdown and deliver may be called from any thread; the rest
+// belongs
 //           to the thread in run().
 // Blocks:   run() until shutdown(); nothing else. A blocking get() on the loop's own thread throws
 //           would_deadlock: co_await the future instead.
@@ -82,7 +83,8 @@ class event_loop final : public local_executor, private detail::blocking_policy 
   [[gnu::always_inline]] future<T> spawn(task<T> t);
 
   // Takes no further submissions; then run() returns when the tasks that were submitted have ended.
-  // With pending_calls::cancel they are asked to stop first. Does not wait.
+  // With pending_calls::cancel those that have not begun are cancelled, the others and whatever
+  // they still spawn are asked to stop. Does not wait.
   void shutdown(shutdown_options options = {});
 
   // The loop whose run() is on the calling thread's stack. Throws invalid_state if there is none.
@@ -117,8 +119,9 @@ class event_loop final : public local_executor, private detail::blocking_policy 
 namespace detail {
 
 template <class F, class... Args>
-class spawned_call final : public state<typename task_value<std::invoke_result_t<F, Args...>>::type>,
-                           public spawned_task {
+class spawned_call final
+    : public state<typename task_value<std::invoke_result_t<F, Args...>>::type>,
+      public spawned_task {
   using task_type = std::invoke_result_t<F, Args...>;
   using value = typename task_value<task_type>::type;
 
@@ -143,6 +146,7 @@ class spawned_call final : public state<typename task_value<std::invoke_result_t
     if (!this->try_claim()) return this->release();
     this->finish(state_base::outcome::cancelled);
   }
+  bool is_call() const noexcept override { return true; }
   void completed() noexcept override {
     unlink();
     auto& promise = frame_.promise();
@@ -217,7 +221,8 @@ inline auto event_loop::submit(F&& f, Args&&... args) {
   using result = detail::call_result_t<F, Args...>;
   if constexpr (detail::is_task<result>) {
     using call = detail::spawned_call<std::decay_t<F>, std::decay_t<Args>...>;
-    auto* spawned = new call(queue_, detail::here(), std::forward<F>(f), std::forward<Args>(args)...);
+    auto* spawned =
+        new call(queue_, detail::here(), std::forward<F>(f), std::forward<Args>(args)...);
     auto handle = detail::access::adopt<typename detail::task_value<result>::type>(spawned);
     if (!post(*spawned)) [[unlikely]] {
       spawned->drop();

@@ -106,8 +106,7 @@ class gather_few final : public gather_base {
   }
   std::tuple<stored<Ts>...> await_resume() {
     rethrow_first();
-    return std::apply([](auto&... c) { return std::tuple<stored<Ts>...>{take(*c)...}; },
-                      children_);
+    return std::apply([](auto&... c) { return std::tuple<stored<Ts>...>{take(*c)...}; }, children_);
   }
 
  private:

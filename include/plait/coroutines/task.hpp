@@ -44,8 +44,10 @@ struct completion {
 // The frame that continues, or the completion that hears of it, when a task ends.
 class task_promise_base : public promise_base {
  public:
-  static void* operator new(std::size_t bytes) { return allocate_block(bytes); }
-  static void operator delete(void* block, std::size_t bytes) noexcept { free_block(block, bytes); }
+  static void* operator new(std::size_t bytes) { return block_cache::allocate(bytes); }
+  static void operator delete(void* block, std::size_t bytes) noexcept {
+    block_cache::free(block, bytes);
+  }
 
   std::suspend_always initial_suspend() const noexcept { return {}; }
   struct final_awaiter {
@@ -92,7 +94,7 @@ class task_promise final : public task_promise_base {
   }
   task<T> get_return_object() noexcept;
   template <class U>
-    requires std::is_constructible_v<T, U&&>
+  requires std::is_constructible_v<T, U&&>
   void return_value(U&& value) noexcept(std::is_nothrow_constructible_v<T, U&&>) {
     ::new (static_cast<void*>(&value_)) T(std::forward<U>(value));
     constructed_ = true;
@@ -182,7 +184,9 @@ struct task_value<task<T>> {
   using type = T;
 };
 template <class T>
-concept is_task = requires { typename task_value<std::decay_t<T>>::type; };
+concept is_task = requires {
+  typename task_value<std::decay_t<T>>::type;
+};
 
 // What `co_await std::declval<A>()` gives.
 template <class A>
