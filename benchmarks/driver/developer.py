@@ -1,0 +1,68 @@
+"""A developer's wait: what a header adds to a translation unit, how large the tool is, ./test from clean."""
+
+import os
+import pathlib
+import resource
+import subprocess
+import tempfile
+import time
+
+from programs import Failed, Missing
+
+
+def compile_seconds(machine, text):
+    """CPU seconds of g++ -O2 on one file, which is its time on a machine that does nothing else."""
+    with tempfile.TemporaryDirectory(prefix="plait-compile-") as folder:
+        source = pathlib.Path(folder, "unit.cpp")
+        source.write_text(text, encoding="ascii")
+        include = machine.sources.parent / "include"
+        command = ["g++", "-std=c++20", "-O2", "-c", f"-I{include}", *machine.boost_flags,
+                   str(source), "-o", "/dev/null"]
+        before = children_seconds()
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        if done.returncode != 0:
+            errors = [line for line in done.stderr.splitlines() if "error" in line] or ["no message"]
+            if "No such file or directory" in errors[0]:
+                raise Missing(errors[0].rpartition("error: ")[2])
+            raise Failed(errors[0])
+        return children_seconds() - before
+
+
+def children_seconds():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def header_cost(header):
+    """What #include <header> adds to an empty translation unit."""
+    def measure(machine, _quick):
+        empty = compile_seconds(machine, "int main() {}\n")
+        # <utility> first: Boost's awaitable.hpp forgets it.
+        with_header = compile_seconds(machine, f"#include <utility>\n#include <{header}>\nint main() {{}}\n")
+        return {"seconds": max(0.0, with_header - empty)}
+    return measure
+
+
+def tool_size(machine, _quick):
+    if not machine.tool.exists():
+        raise Missing("the plait tool is not built")
+    with tempfile.TemporaryDirectory(prefix="plait-strip-") as folder:
+        stripped = pathlib.Path(folder, "plait")
+        subprocess.run(["strip", "-o", str(stripped), str(machine.tool)], check=True)
+        return {"megabytes": stripped.stat().st_size / 1e6}
+
+
+def test_from_clean(machine, _quick):
+    """./test in a fresh clone, without ccache."""
+    if not machine.from_clean:
+        raise Missing("takes minutes, so it is measured with --from-clean only")
+    with tempfile.TemporaryDirectory(prefix="plait-clean-") as folder:
+        clone = pathlib.Path(folder, "plait")
+        subprocess.run(["git", "clone", "-q", str(machine.sources.parent), str(clone)], check=True)
+        started = time.monotonic()
+        done = subprocess.run(["./test"], cwd=clone, capture_output=True, text=True, check=False,
+                              env=os.environ | {"CCACHE_DISABLE": "1"})
+        minutes = (time.monotonic() - started) / 60
+    if done.returncode != 0:
+        raise Failed("./test failed: " + " / ".join(done.stdout.strip().splitlines()[-3:]))
+    return {"minutes": minutes}

@@ -1,0 +1,99 @@
+"""Servers that a row's client talks to, each started for one measurement and ended by its own pid."""
+
+import contextlib
+import pathlib
+import re
+import selectors
+import socket
+import subprocess
+import tempfile
+import time
+
+from programs import Failed, Missing
+
+NGINX_CONFIGURATION = """
+daemon off; master_process off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off; keepalive_requests 1000000000; default_type application/json;
+  client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fcgi;
+  uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  server {{ listen 127.0.0.1:{port}; location / {{ return 200 '{body}'; }} }}
+}}
+"""
+
+
+@contextlib.contextmanager
+def listening(command):
+    """Starts a server that prints where it listens; gives "127.0.0.1:PORT" and its pid."""
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield f"127.0.0.1:{port_from(server)}", server.pid
+    finally:
+        end(server)
+
+
+def port_from(server):
+    with selectors.DefaultSelector() as selector:
+        selector.register(server.stdout, selectors.EVENT_READ)
+        line = server.stdout.readline() if selector.select(timeout=10) else ""
+    port = re.search(r"listening on .*:(\d+)", line)
+    if port:
+        return port.group(1)
+    end(server)
+    said = server.stderr.read()
+    if "ModuleNotFoundError" in said:
+        raise Missing("Python's " + re.search(r"No module named '([^']+)'", said).group(1)
+                      + " is not installed")
+    raise Failed(f"{server.args[0]} did not say where it listens: {said.strip()[-200:]}")
+
+
+def end(server):
+    server.terminate()
+    try:
+        server.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
+@contextlib.contextmanager
+def nginx(machine):
+    """nginx with one worker in the foreground, answering everything with the peers' small JSON."""
+    if machine.nginx is None:
+        raise Missing("nginx is not installed")
+    with tempfile.TemporaryDirectory(prefix="plait-nginx-") as folder:
+        port = free_port()
+        configuration = pathlib.Path(folder, "nginx.conf")
+        configuration.write_text(NGINX_CONFIGURATION.format(
+            folder=folder, port=port, body=small_json(machine)), encoding="ascii")
+        server = subprocess.Popen([machine.nginx, "-p", folder, "-e", f"{folder}/error.log",
+                                   "-c", str(configuration)],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        try:
+            wait_until_open(server, port)
+            yield f"127.0.0.1:{port}", server.pid
+        finally:
+            end(server)
+
+
+def small_json(machine):
+    """The body from small_json.hpp, so that nginx sends the same bytes as the others."""
+    header = (machine.sources / "peers" / "small_json.hpp").read_text(encoding="ascii")
+    return "".join(re.findall(r'R"\((.*?)\)"', header))
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def wait_until_open(server, port):
+    for _ in range(500):
+        if server.poll() is not None:
+            raise Failed("nginx ended: " + server.stderr.read().strip()[-200:])
+        with contextlib.suppress(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        time.sleep(0.01)
+    raise Failed("nginx did not open its port")

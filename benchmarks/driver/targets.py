@@ -1,0 +1,304 @@
+"""The rows: what is measured beside what, and the goals. One section for each part of the targets."""
+
+import re
+import subprocess
+
+import developer
+import orphans
+import servers
+from programs import Failed, Missing
+from rows import Absent, Contender, Figure, Row, Section, at_least, at_most
+
+
+def program(name, mode, n=0, quick_n=None, workers=2):
+    """A program's mode, with n operations (0: its own default), fewer when it has to be quick."""
+    def measure(machine, quick):
+        size = quick_n if quick and quick_n is not None else n
+        return machine.run(machine.program(name) + [mode, str(size), str(workers)])
+    return measure
+
+
+def script(name, mode, n=0, quick_n=None, *more):
+    def measure(machine, quick):
+        size = quick_n if quick and quick_n is not None else n
+        return machine.run(machine.script(name) + [mode, str(size), "2", *more])
+    return measure
+
+
+# Threads
+
+def threads_row(work, mode, figure, names, n=0, quick_n=None):
+    programs = {"plait": "threads_bench", "limit": "threads_limit", "TBB": "threads_tbb",
+                "Asio": "threads_asio", "Go": "threads_go"}
+    contenders = [Contender(name, program(programs[name], mode, n, quick_n)) for name in names]
+    if mode == "primes":
+        contenders += [Contender("Python threads", script("threads.py", "primes"), False),
+                       Contender("Python processes", script("threads.py", "primes_processes"), False)]
+    elif mode != "fork_join":
+        contenders.append(Contender("Python", script("threads.py", mode), False))
+    return Row(work, contenders, [figure])
+
+
+def threads():
+    everyone = ("plait", "limit", "TBB", "Asio", "Go")
+    return Section("THREADS (2 workers, result through a future)", [
+        threads_row("submit + get, 1,000,000 empty calls", "submit_get",
+                    Figure("ns a call", "ns_op", "<= 150", at_most(150)), everyone),
+        threads_row("fork-join fib(30)", "fork_join",
+                    Figure("ns a node", "ns_op", "<= 40", at_most(40)), ("plait", "limit", "TBB", "Go")),
+        threads_row("article's primes, 2 cores", "primes",
+                    Figure("speed-up", "speed_up", ">= 1.95", at_least(1.95), higher_is_better=True),
+                    everyone, 4, 2),
+        threads_row("idle pool", "idle", Figure("% of a core", "percent", "0 (<= 0.05)", at_most(0.05)),
+                    ("plait", "TBB", "Asio", "Go")),
+    ])
+
+
+# Coroutines
+
+def coroutines_row(work, mode, figures, go=True, more=()):
+    names = {"plait": "coroutines_bench", "limit": "coroutines_limit", "Asio": "coroutines_asio"}
+    contenders = [Contender(name, program(of, mode)) for name, of in names.items()]
+    if go:
+        contenders.append(Contender("Go", program("coroutines_go", mode, workers=1)))
+    contenders += more
+    count = " (100,000)" if mode == "sleepers" else ""
+    contenders += [Contender("asyncio" + count, script("coroutines.py", mode), False),
+                   Contender("uvloop" + count, script("coroutines.py", mode, 0, None, "uvloop"), False)]
+    return Row(work, contenders, figures)
+
+
+def nanoseconds(limit):
+    return [Figure("ns", "ns_op", f"<= {limit}", at_most(limit))]
+
+
+def echo_row(depth, work):
+    def echo(command):
+        def measure(machine, quick):
+            with servers.listening(command(machine)) as (address, _):
+                return machine.run(machine.program("echo_client") + [
+                    address.rpartition(":")[2], "100", str(depth), "0.8" if quick else "1.5"])
+        return measure
+
+    contenders = [Contender(name, echo(command)) for name, command in {
+        "plait": lambda machine: machine.program("net_bench") + ["echo"],
+        "raw epoll": lambda machine: machine.program("echo_epoll"),
+        "raw io_uring": lambda machine: machine.program("echo_uring"),
+        "Asio": lambda machine: machine.program("echo_asio"),
+        "libuv": lambda machine: machine.program("echo_libuv"),
+        "Go": lambda machine: machine.program("echo_go"),
+        "asyncio": lambda machine: machine.script("echo.py") + ["0"],
+        "uvloop": lambda machine: machine.script("echo.py") + ["0", "uvloop"]}.items()]
+    figure = Figure("messages/s", "per_second", ">= 95 % of raw epoll",
+                    lambda ours, medians: ours >= 0.95 * medians["raw epoll"], higher_is_better=True,
+                    unranked=("raw io_uring",))
+    return Row(work, contenders, [figure], limit="raw epoll")
+
+
+def coroutines():
+    libuv = [Contender("libuv", program("timers_libuv", "timers"))]
+    return Section("COROUTINES (one thread)", [
+        coroutines_row("await a child that finishes at once", "await_child", nanoseconds(12), go=False),
+        coroutines_row("switch between two tasks", "switch", nanoseconds(15)),
+        coroutines_row("spawn + join", "spawn_join", nanoseconds(40)),
+        coroutines_row("contended semaphore", "sem", nanoseconds(40)),
+        coroutines_row("bounded queue, 1 to 3", "chan", nanoseconds(20)),
+        coroutines_row("1,000,000 tasks asleep for 1 s", "sleepers", [
+            Figure("bytes each", "bytes", "<= 300", at_most(300)),
+            Figure("s to wake all", "over_one_second", "<= 0.4", at_most(0.4),
+                   unranked=("asyncio (100,000)", "uvloop (100,000)"))]),
+        coroutines_row("timer set + cancel", "timers", nanoseconds(25), more=libuv),
+        echo_row(1, "TCP echo, 100 connections"),
+        echo_row(16, "TCP echo, 16 in flight on each"),
+    ])
+
+
+# Processes
+
+def processes_row(work, mode, figures, limit=True, n=0, quick_n=None, python=True):
+    contenders = [Contender("plait", program("processes_bench", mode, n, quick_n))]
+    if limit:
+        contenders.append(Contender("limit", program("processes_limit", mode)))
+    if python:
+        contenders.append(Contender("Python", script("processes.py", mode), False))
+    return Row(work, contenders, figures)
+
+
+def survivors_row():
+    return Row("parent killed by SIGKILL", [
+        Contender("plait", lambda machine, _: orphans.survivors(
+            machine.program("processes_bench") + ["parent"])),
+        Contender("Python", lambda machine, _: orphans.survivors(
+            machine.script("processes.py") + ["parent"]), False),
+    ], [Figure("alive after 100 ms", "survivors", "0", at_most(0))])
+
+
+def processes():
+    return Section("PROCESSES (2 workers)", [
+        processes_row("submit + get, workers awake", "round_trip",
+                      [Figure("us", "us", "<= 1.5", at_most(1.5))]),
+        processes_row("submit + get, workers asleep", "asleep", [Figure("us", "us", "<= 20", at_most(20))]),
+        processes_row("20,000 calls, chunksize 1", "calls",
+                      [Figure("calls/s", "per_second", ">= 500,000", at_least(500_000), True)]),
+        processes_row("new worker", "start_worker", [Figure("ms", "ms", "<= 0.2", at_most(0.2))]),
+        processes_row("pool up with its first result", "start_pool",
+                      [Figure("ms", "ms", "<= 5", at_most(5))]),
+        processes_row("64 MiB of doubles", "array", [
+            Figure("zero copy, ms", "zero_copy_ms", "<= 0.1", at_most(0.1),
+                   remarks={"Python": "copies always"}),
+            Figure("one copy, times memcpy", "of_memcpy", "<= 1.5", at_most(1.5))]),
+        processes_row("crash", "crash", [
+            Figure("ms to the error", "error_ms", "<= 2", at_most(2)),
+            Figure("ms to the next result", "next_ms", "<= 5", at_most(5),
+                   remarks={"Python": "has none: the pool is dead"})]),
+        Row("1 % deadly of 20,000, 100 runs (--quick: 5)", [
+            Contender("plait", program("processes_bench", "deadly", 100, 5), False),
+            Contender("Python (1 of 401)", script("processes.py", "deadly"), False),
+        ], [Figure("wrong, lost or twice", "bad", "0", at_most(0))]),
+        survivors_row(),
+    ])
+
+
+# HTTP
+
+def client(command, mode, n, concurrency, quick_n=None):
+    """A client against a fresh neutral server."""
+    def measure(machine, quick):
+        size = quick_n if quick and quick_n is not None else n
+        with servers.listening(machine.program("http_server")) as (address, _):
+            before, after = command(machine)
+            return machine.run(before + [mode, str(size), str(concurrency), address] + after)
+    return measure
+
+
+def compiled(name):
+    return lambda machine: (machine.program(name), [])
+
+
+def python_client(*words):
+    return lambda machine: (machine.script("http_client.py"), list(words))
+
+
+def http_row(work, mode, n, concurrency, figures, python, quick_n=None, slow=()):
+    names = {"plait": "http_bench", "limit": "http_epoll", "Beast": "http_beast",
+             "libcurl": "http_libcurl", "Go": "http_go"}
+    commands = {name: compiled(of) for name, of in names.items()} | python
+    return Row(work, [Contender(name, client(command, mode, *sizes(name, n, quick_n, concurrency)),
+                                full_rounds=name not in slow, in_quick=name not in slow)
+                      for name, command in commands.items()], figures)
+
+
+def sizes(name, n, quick_n, concurrency):
+    """Python's keep-alive clients get a twentieth of the requests: they would take half a minute."""
+    if quick_n is not None and name in ("aiohttp", "aiohttp + uvloop"):
+        return n // 20, concurrency, quick_n // 20
+    return n, concurrency, quick_n
+
+
+def wrk(server):
+    def measure(machine, quick):
+        if machine.wrk is None:
+            raise Missing("wrk is not installed")
+        with server(machine) as (address, _):
+            done = subprocess.run([machine.wrk, "-t1", "-c100", f"-d{1 if quick else 2}s",
+                                   f"http://{address}/get"],
+                                  capture_output=True, text=True, timeout=30, check=False)
+        rate = re.search(r"Requests/sec:\s*([\d.]+)", done.stdout)
+        if not rate or "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
+            raise Failed("wrk saw errors: " + " ".join(done.stdout.split()[-30:]))
+        return {"per_second": float(rate.group(1))}
+    return measure
+
+
+def server_row():
+    def starting(command):
+        return lambda machine: servers.listening(command(machine))
+
+    def serve(machine):
+        if not machine.tool.exists():
+            raise Missing("the plait tool is not built")
+        return servers.listening([str(machine.tool), "serve", "--port", "0"])
+
+    contenders = {"plait": serve,
+                  "limit": starting(lambda machine: machine.program("http_server")),
+                  "nginx": servers.nginx,
+                  "Beast": starting(lambda machine: machine.program("http_server_beast")),
+                  "Go": starting(lambda machine: machine.program("http_server_go")),
+                  "aiohttp": starting(lambda machine: machine.script("http_server.py") + ["0"])}
+    figure = Figure("requests/s", "per_second", ">= nginx's static answer",
+                    lambda ours, medians: ours >= medians["nginx"], higher_is_better=True)
+    return Row("server: /get under wrk, 1 thread",
+               [Contender(name, wrk(server)) for name, server in contenders.items()], [figure])
+
+
+def http():
+    def seconds(limit):
+        return Figure("s", "secs", f"<= {limit}", at_most(limit))
+
+    def microseconds(limit):
+        return Figure("us of CPU a request", "cpu_us", f"<= {limit}", at_most(limit))
+
+    aiohttp = {"aiohttp": python_client("aiohttp"),
+               "aiohttp + uvloop": python_client("aiohttp", "uvloop")}
+    blocking = {"requests": python_client("requests"), "urllib": python_client("urllib")}
+    slow = ("libcurl", "aiohttp", "aiohttp + uvloop")
+    return Section("HTTP (one thread unless it says otherwise; CPU and memory are the client's)", [
+        http_row("10 x delay 1 s on 10 threads", "threads", 10, 10,
+                 [seconds(1.01), microseconds(200)], blocking),
+        http_row("1,000 x delay 1 s", "delay", 1000, 1000, [seconds(1.1), microseconds(40)], aiohttp),
+        http_row("10,000 x delay 1 s", "delay", 10_000, 10_000,
+                 [seconds(1.4), microseconds(45), Figure("KB each", "kb_each", "<= 5", at_most(5))],
+                 aiohttp, slow=slow),
+        http_row("100,000 keep-alive, 100 connections", "keep_alive", 100_000, 100,
+                 [Figure("requests/s", "per_second", ">= 100,000", at_least(100_000), True),
+                  microseconds(7)], aiohttp, quick_n=50_000),
+        server_row(),
+    ])
+
+
+# A developer's wait
+
+def startup():
+    def header(name):
+        return Row(f"#include <plait/{name}.hpp> alone", [
+            Contender("plait", developer.header_cost(f"plait/{name}.hpp")),
+            Contender("asio.hpp", developer.header_cost("boost/asio.hpp"), False),
+        ], [Figure("s it adds", "seconds", "<= 0.5", at_most(0.5))])
+
+    return Section("A DEVELOPER'S WAIT", [
+        Row("./test from clean, without ccache",
+            [Contender("plait", developer.test_from_clean, False)],
+            [Figure("minutes", "minutes", "<= 15 on 2 cores", at_most(15))]),
+        header("threads"), header("coroutines"), header("processes"),
+        Row("stripped plait tool", [Contender("plait", developer.tool_size, False)],
+            [Figure("MB", "megabytes", "<= 5", at_most(5))]),
+    ])
+
+
+# Floors that do not exist yet
+
+def celery():
+    absent = "floor not built yet"
+    return Section("CELERY (the same Redis, against Debian's Celery)", [
+        Absent("enqueue, times Celery", ">= 10 (20 pipelined)", absent),
+        Absent("trivial tasks/s, one at a time / batched", ">= 9,000 / 20,000", absent),
+        Absent("round trip p50, ms", "<= 0.3", absent),
+        Absent("lost after 50 kills", "0", absent),
+        Absent("back after a kill", "<= lease + 5 s", absent),
+    ])
+
+
+def advisor():
+    absent = "floor not built yet"
+    return Section("ADVISOR", [
+        Absent("known programs right", "31 of 31", absent),
+        Absent("never seen programs right", ">= 38 of 40", absent),
+        Absent("shares within 5 points", "95 % of runs", absent),
+        Absent("target slowed by / observer's CPU, %", "<= 1 / <= 1", absent),
+        Absent("gain predicted within 20 %", "9 of 10", absent),
+        Absent("auto_executor against the best of 17, %", "<= 5 median, 15 worst", absent),
+    ])
+
+
+SECTIONS = {"threads": threads, "coroutines": coroutines, "processes": processes, "http": http,
+            "startup": startup, "celery": celery, "advisor": advisor}
