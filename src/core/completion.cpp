@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 namespace plait::detail {
@@ -42,9 +43,12 @@ struct completions::hub {
     for (std::size_t i = 0; i < futures.size(); ++i) {
       auto& state = *access::get(futures[i]);
       if (!state.is_done()) state.assist();
-      const std::lock_guard hold(mutex);
-      if (head != nullptr) return;
+      if (any_finished()) return;
     }
+  }
+  bool any_finished() noexcept {
+    const std::lock_guard hold(mutex);
+    return head != nullptr;
   }
 
   std::vector<any_future> futures;
@@ -87,7 +91,8 @@ std::size_t completions::next(time_point deadline) {
   if (hub_->head == nullptr) {
     hold.unlock();
     hub_->assist();
-    for (const auto& f : hub_->futures) state_base::check_may_block(*access::get(f));
+    std::optional<blocking_scope> scope;
+    if (!hub_->any_finished()) scope.emplace(nullptr);
     hold.lock();
     const auto finished = [&] { return hub_->head != nullptr; };
     if (deadline == time_point::max()) {

@@ -63,6 +63,15 @@ blocking_policy* blocking_policy::exchange(blocking_policy* next) noexcept {
   return std::exchange(policy_of_thread, next);
 }
 
+blocking_scope::blocking_scope(const state_base* awaited) : policy_(policy_of_thread) {
+  if (policy_ != nullptr) policy_->before_block(awaited);
+}
+blocking_scope::~blocking_scope() {
+  if (policy_ != nullptr) policy_->after_block();
+}
+
+thread_local constinit running_call* running_call::innermost = nullptr;
+
 bool state_base::try_claim() noexcept {
   // R1: `claimed` is set once and never cleared, so the thread that saw it clear has won.
   return !(word_.fetch_or(claimed, std::memory_order_acq_rel) & claimed);
@@ -81,8 +90,10 @@ void state_base::finish(outcome how) noexcept {
   }
   word = lock();
   observer* newest = std::exchange(observers_, nullptr);
-  // R2. Sets done, clears locked and, if set, observed; references may move meanwhile.
-  word_.fetch_add(done - locked - (word & observed), std::memory_order_release);
+  // R2, R3. Sets done, clears locked and, if set, observed, and gives the completer's reference
+  // back; references may move meanwhile. From here on the state belongs to others, if there are
+  // any.
+  word = word_.fetch_add(done - locked - (word & observed) - one_ref, std::memory_order_acq_rel);
   observer* oldest = nullptr;
   while (newest != nullptr) {
     observer* next = std::exchange(newest->next, oldest);
@@ -92,7 +103,7 @@ void state_base::finish(outcome how) noexcept {
     observer* o = std::exchange(oldest, oldest->next);
     o->notify(o);
   }
-  release();
+  if (word >> ref_shift == 1) destroy(word);
 }
 
 void state_base::finish_exception(std::exception_ptr error) noexcept {
@@ -164,10 +175,6 @@ std::exception_ptr state_base::retrieve() noexcept {
   return error_;
 }
 
-void state_base::check_may_block(const state_base& awaited) {
-  if (policy_of_thread != nullptr && !awaited.is_done()) policy_of_thread->before_block(awaited);
-}
-
 void state_base::wait() {
   if (is_done()) return;
   assist();
@@ -175,7 +182,7 @@ void state_base::wait() {
     if (is_done()) return;
     relax();
   }
-  check_may_block(*this);
+  const blocking_scope scope(this);
   sleeper waiting;
   if (add_observer(waiting)) waiting.sleep_until(nullptr);
 }
@@ -184,7 +191,7 @@ bool state_base::wait_until(time_point deadline) {
   if (is_done()) return true;
   assist();
   if (is_done()) return true;
-  check_may_block(*this);
+  const blocking_scope scope(this);
   sleeper waiting;
   if (!add_observer(waiting) || waiting.sleep_until(&deadline)) return true;
   if (remove_observer(waiting)) return false;

@@ -287,11 +287,11 @@ clock& event_loop::clock() const noexcept { return core_->clock; }
 time_point event_loop::now() const noexcept { return core_->clock.now(); }
 std::size_t event_loop::default_window() const noexcept { return 1024; }
 
-void event_loop::before_block(const detail::state_base& awaited) {
+void event_loop::before_block(const detail::state_base* awaited) {
   throw would_deadlock(
       "a blocking wait on the event loop's own thread would stop the loop: "
       "co_await the future instead (waiting for: " +
-      awaited.describe() + ")");
+      (awaited != nullptr ? awaited->describe() : "one of several futures") + ")");
 }
 
 }  // namespace plait

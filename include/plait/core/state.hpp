@@ -23,8 +23,8 @@
 // R1  Exactly one thread wins try_claim(); only it writes the value, outcome_ and error_.
 // R2  finish() publishes with release; whoever reads done with acquire may read the result, for as
 //     long as it holds a reference. After done nothing is written but `retrieved` and references.
-// R3  finish() gives the completer's reference back in the same atomic step that sets done when
-//     nobody observes: the completer never touches the state after that.
+// R3  finish() gives the completer's reference back in the same atomic step that sets done: the
+//     completer never touches the state after that, and whom it wakes may hold the last reference.
 // R4  The list is changed only under `locked`. An observer added before done is notified exactly
 //     once, unless remove_observer() returned true: then never. Observers are notified in the order
 //     in which they came, on the finishing thread, without the lock.
@@ -38,6 +38,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <new>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -58,15 +59,53 @@ struct observer {
   function notify;  // must not block; may run on any thread
 };
 
-// What a thread says before it blocks on a state. Event loops install one that throws.
+// What a thread's owner has to say when the thread blocks. Event loops refuse; thread pools look
+// for deadlocks and let somebody else work meanwhile.
 class blocking_policy {
  public:
-  virtual void before_block(const state_base& awaited) = 0;
-  // The policy of the calling thread, null for none; returns the previous one.
+  // The thread is about to block until `awaited` is done; null: until one of several is. May throw
+  // would_deadlock; after_block() is then not called.
+  virtual void before_block(const state_base* awaited) = 0;
+  virtual void after_block() noexcept {}
+  // Makes `next` the policy of the calling thread, null for none; returns the previous one.
   static blocking_policy* exchange(blocking_policy* next) noexcept;
 
  protected:
   ~blocking_policy() = default;
+};
+
+// Stands around every blocking wait.
+class blocking_scope {
+ public:
+  explicit blocking_scope(const state_base* awaited);
+  ~blocking_scope();
+  blocking_scope(const blocking_scope&) = delete;
+  blocking_scope& operator=(const blocking_scope&) = delete;
+
+ private:
+  blocking_policy* policy_;
+};
+
+// The calls that are running on this thread, innermost first: a call that waits may be made to run
+// another one meanwhile.
+class running_call {
+ public:
+  explicit running_call(const state_base& s) noexcept
+      : state_(&s), outer_(std::exchange(innermost, this)) {}
+  ~running_call() { innermost = outer_; }
+  running_call(const running_call&) = delete;
+  running_call& operator=(const running_call&) = delete;
+
+  static const running_call* current() noexcept { return innermost; }
+  // Whether `s` is this call or one around it.
+  bool is_within(const state_base& s) const noexcept {
+    return state_ == &s || (outer_ != nullptr && outer_->is_within(s));
+  }
+
+ private:
+  static thread_local constinit running_call* innermost;
+  const state_base* state_;
+  running_call* outer_;
 };
 
 class state_base {
@@ -105,8 +144,6 @@ class state_base {
   void wait();
   // As wait(), up to `deadline`; returns is_done().
   bool wait_until(time_point deadline);
-  // Throws would_deadlock where the calling thread must not block, if this is not done.
-  static void check_may_block(const state_base& awaited);
   // Gives the engine behind this state the chance to do the waited-for work on this thread.
   virtual void assist() {}
   // "call to f, submitted in g (file+0x12)"
@@ -176,6 +213,13 @@ class state : public state_base {
   static void* operator new(std::size_t bytes) { return block_cache::allocate(bytes); }
   static void operator delete(void* block, std::size_t bytes) noexcept {
     block_cache::free(block, bytes);
+  }
+  // Over-aligned values: the cache's blocks are aligned as malloc aligns.
+  static void* operator new(std::size_t bytes, std::align_val_t alignment) {
+    return ::operator new(bytes, alignment);
+  }
+  static void operator delete(void* block, std::size_t bytes, std::align_val_t alignment) noexcept {
+    ::operator delete(block, bytes, alignment);
   }
 
  protected:

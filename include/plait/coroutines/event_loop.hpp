@@ -109,7 +109,7 @@ class event_loop final : public local_executor, private detail::blocking_policy 
   friend detail::spawned_task;
   friend detail::timer;
   friend detail::readiness;
-  void before_block(const detail::state_base& awaited) override;
+  void before_block(const detail::state_base* awaited) override;
   void run_until(const detail::state_base& awaited);
 
   detail::loop_queue queue_{*this};
