@@ -13,9 +13,10 @@ clock& clock::real() noexcept {
 }
 
 time_point detail::add_saturated(time_point from, duration span) noexcept {
-  if (span > duration::zero() && time_point::max() - from < span) return time_point::max();
-  if (span < duration::zero() && from - time_point::min() < -span) return time_point::min();
-  return from + span;
+  duration::rep sum;
+  if (__builtin_add_overflow(from.time_since_epoch().count(), span.count(), &sum))
+    return span < duration::zero() ? time_point::min() : time_point::max();
+  return time_point(duration(sum));
 }
 
 }  // namespace plait
