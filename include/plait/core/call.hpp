@@ -72,7 +72,7 @@ class call_base : public state<R>, public job {
 
   void run() noexcept final {
     if (this->try_claim()) {
-      invoke();
+      begin();
     } else {
       this->release();  // cancelled meanwhile, or taken by a waiting worker
     }
@@ -85,15 +85,19 @@ class call_base : public state<R>, public job {
     }
   }
   bool is_call() const noexcept final { return true; }
-  // A worker that would block on a call of its own engine runs it, if it has not begun.
+  // A worker that would block on a call of its own engine runs it, if it has not begun. If it has
+  // begun on this very thread, we are inside it, and nobody else will ever finish it.
   void assist() final {
     if (!home_.is_current()) return;
     const bool queued = !home_.take_back(*this);
     if (this->try_claim()) {
-      if (queued) this->add_ref();  // invoke() gives one back, and so does the queue later
-      invoke();
+      if (queued) this->add_ref();  // finishing gives one back, and so does the queue later
+      begin();
     } else if (!queued) {
       this->release();
+    } else if (const auto* inner = running_call::current(); inner && inner->is_within(*this)) {
+      throw would_deadlock(
+          "a call waits for its own result, itself or through a call it waits for");
     }
   }
 
@@ -102,6 +106,10 @@ class call_base : public state<R>, public job {
   virtual void invoke() noexcept = 0;
 
  private:
+  void begin() noexcept {
+    const running_call scope(*this);
+    invoke();
+  }
   call_home& home_;
 };
 

@@ -40,7 +40,7 @@ class local_executor : public detail::call_home {
   // rest of `items` is read as results are taken. An lvalue range must outlive the result. The
   // first exception ends the iteration; what is then under way is cancelled.
   template <class F, class Range>
-  auto map(F f, Range&& items, map_options options = {}) {
+  [[gnu::always_inline]] auto map(F f, Range&& items, map_options options = {}) {
     return detail::make_map(closure_submitter<F>{*this, std::move(f), detail::here()},
                             std::forward<Range>(items), options, default_window());
   }
