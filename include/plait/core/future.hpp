@@ -151,7 +151,7 @@ class promise {
   // Any number of handles to the one result.
   future<T> get_future() const;
   // Give the result and return true; false if the future was cancelled first: the result is then
-  // dropped. Throw invalid_state the second time.
+  // dropped. Throw invalid_state the second time, and for a null exception.
   template <class... Args>
   requires std::is_constructible_v<detail::stored<T>, Args...>
   bool set_value(Args&&... args) {
@@ -160,6 +160,7 @@ class promise {
     return true;
   }
   bool set_exception(std::exception_ptr error) {
+    if (error == nullptr) throw invalid_state("set_exception() was given no exception");
     if (!close_checked()) return false;
     state_->finish_exception(std::move(error));
     return true;
@@ -200,6 +201,12 @@ struct access {
   template <class T>
   static state<T>& get(const future<T>& f) noexcept {
     return f.shared();
+  }
+  // get() for the one handle that was ever made of a call: moves the value out, copyable or not.
+  template <class T>
+  static T take(future<T>&& f) {
+    f.wait();
+    return std::move(f.shared().value());
   }
 };
 

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <iterator>
 #include <optional>
+#include <stop_token>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -40,9 +41,20 @@ struct chunk_call {
   F f;
   template <class Item>
   auto operator()(std::vector<Item> items) {
-    std::vector<std::decay_t<decltype(f(std::move(items.front())))>> results;
+    return each([&](auto&& item) { return f(std::move(item)); }, items);
+  }
+  template <class Item>
+  requires std::is_invocable_v<F&, std::stop_token, Item>
+  auto operator()(std::stop_token stop, std::vector<Item> items) {
+    return each([&](auto&& item) { return f(stop, std::move(item)); }, items);
+  }
+
+ private:
+  template <class G, class Items>
+  static auto each(G g, Items& items) {
+    std::vector<std::decay_t<decltype(g(items.front()))>> results;
     results.reserve(items.size());
-    for (auto&& item : items) results.push_back(f(std::move(item)));
+    for (auto&& item : items) results.push_back(g(item));
     return results;
   }
 };
@@ -94,7 +106,7 @@ class map_by_one final : public map_source<R> {
     for (; !ring_.full() && next_ != std::end(items_.range); ++next_)
       ring_.push(submitter_.one(*next_));
     if (ring_.empty()) return std::nullopt;
-    return ring_.pop().get();
+    return access::take(ring_.pop());
   }
 
  private:
@@ -117,7 +129,7 @@ class map_by_chunk final : public map_source<R> {
     while (!ring_.full() && next_ != std::end(items_.range)) ring_.push(submit_chunk());
     if (taken_ == results_.size()) {
       if (ring_.empty()) return std::nullopt;
-      results_ = ring_.pop().get();
+      results_ = access::take(ring_.pop());
       taken_ = 0;
     }
     return R(std::move(results_[taken_++]));
