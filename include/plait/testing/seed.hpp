@@ -1,4 +1,5 @@
-// plait/testing/seed.hpp: the one number that a shuffled test depends on, printed where it can be seen.
+// plait/testing/seed.hpp: the one number that a shuffled test depends on, printed where it can be
+// seen.
 //
 // Every test that draws at random takes its seed from here, so that a failure can be repeated:
 //   PLAIT_SEED=12345 ./state_stress_test
@@ -16,8 +17,8 @@ namespace plait::testing {
 inline std::uint64_t run_seed() {
   static const std::uint64_t value = [] {
     const char* given = std::getenv("PLAIT_SEED");
-    const std::uint64_t chosen = given != nullptr ? std::strtoull(given, nullptr, 0)
-                                                  : std::uint64_t{std::random_device{}()};
+    const std::uint64_t chosen =
+        given != nullptr ? std::strtoull(given, nullptr, 0) : std::uint64_t{std::random_device{}()};
     std::printf("seed: PLAIT_SEED=%llu repeats this order\n",
                 static_cast<unsigned long long>(chosen));
     std::fflush(stdout);

@@ -1,4 +1,5 @@
-// plait/testing/unhandled_recorder.hpp: catches what the unhandled-exception handler hears, for a test.
+// plait/testing/unhandled_recorder.hpp: catches what the unhandled-exception handler hears, for a
+// test.
 //
 // Threads:  one recorder at a time in a program; exceptions may be reported from any thread.
 // Blocks:   wait_for_count, until enough have come or ten seconds have passed.
