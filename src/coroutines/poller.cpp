@@ -72,6 +72,7 @@ bool poller::wait(duration longest) noexcept {
       drain_wake();
       continue;
     }
+    if (mask & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) r->hung_up_ = true;
     if (mask & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) r->in_.mark();
     if (mask & (EPOLLOUT | EPOLLHUP | EPOLLERR)) r->out_.mark();
   }

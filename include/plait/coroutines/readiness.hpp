@@ -29,6 +29,11 @@ class readiness {
   int fd() const noexcept { return fd_; }
   void not_readable() noexcept { in_.ready = false; }
   void not_writable() noexcept { out_.ready = false; }
+  // A stream's read came back short: nothing is left, which saves the call that would say EAGAIN.
+  // Not so once the other end has hung up: no further edge will announce the end of the stream.
+  void drained() noexcept { in_.ready = hung_up_; }
+  // False if nothing has arrived since the last not_readable() or drained().
+  bool maybe_readable() const noexcept { return in_.ready; }
   auto readable() noexcept { return awaiter(in_); }
   auto writable() noexcept { return awaiter(out_); }
 
@@ -70,6 +75,7 @@ class readiness {
 
   event_loop& loop_;
   int fd_;
+  bool hung_up_ = false;
   direction in_, out_;
 };
 
