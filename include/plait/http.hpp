@@ -1,0 +1,13 @@
+// plait/http.hpp: HTTP/1.1: get() for threads, client_session for coroutines, and a server.
+#pragma once
+
+#include "plait/http/client_session.hpp"
+#include "plait/http/errors.hpp"
+#include "plait/http/get.hpp"
+#include "plait/http/headers.hpp"
+#include "plait/http/httpbin.hpp"
+#include "plait/http/request.hpp"
+#include "plait/http/response.hpp"
+#include "plait/http/server.hpp"
+#include "plait/http/transport.hpp"
+#include "plait/http/url.hpp"
