@@ -110,7 +110,7 @@ inline void report(const std::string& bench, const char* implementation, double 
               bench.c_str(), implementation, operations, total.seconds,
               total.seconds * 1e9 / operations, total.cpu_seconds * 1e9 / operations,
               status_kb("VmHWM"));
-  for (const auto& [key, value] : extras) std::printf(" %s=%.6g", key, value);
+  for (const auto& [key, value] : extras) std::printf(" %s=%.9g", key, value);
   std::printf("\n");
   std::fflush(stdout);
 }

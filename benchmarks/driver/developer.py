@@ -1,5 +1,6 @@
 """A developer's wait: what a header adds to a translation unit, how large the tool is, ./test from clean."""
 
+import functools
 import os
 import pathlib
 import resource
@@ -33,14 +34,25 @@ def children_seconds():
     return usage.ru_utime + usage.ru_stime
 
 
+def fastest(machine, text, times=3):
+    """Other programs can only add to a compilation's time, so the least of a few is the best figure."""
+    return min(compile_seconds(machine, text) for _ in range(times))
+
+
 def header_cost(header):
     """What #include <header> adds to an empty translation unit."""
     def measure(machine, _quick):
-        empty = compile_seconds(machine, "int main() {}\n")
-        # <utility> first: Boost's awaitable.hpp forgets it.
-        with_header = compile_seconds(machine, f"#include <utility>\n#include <{header}>\nint main() {{}}\n")
-        return {"seconds": max(0.0, with_header - empty)}
+        with_header = fastest(machine, f"#include <{header}>\nint main() {{}}\n")
+        return {"seconds": max(0.0, with_header - fastest(machine, "int main() {}\n"))}
     return measure
+
+
+@functools.lru_cache(maxsize=None)
+def asio_cost(machine, quick):
+    """The peer's, once a run. <utility> first: Boost's awaitable.hpp forgets it."""
+    with_header = fastest(machine, "#include <utility>\n#include <boost/asio.hpp>\nint main() {}\n",
+                          1 if quick else 2)
+    return {"seconds": with_header - fastest(machine, "int main() {}\n")}
 
 
 def tool_size(machine, _quick):

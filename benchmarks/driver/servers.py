@@ -57,6 +57,12 @@ def end(server):
         server.wait()
 
 
+def cpu_seconds(pid):
+    """What a process's threads have used, to the nanosecond (its stat file counts in hundredths)."""
+    return sum(int(task.read_text(encoding="ascii").split()[0]) * 1e-9
+               for task in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"))
+
+
 @contextlib.contextmanager
 def nginx(machine):
     """nginx with one worker in the foreground, answering everything with the peers' small JSON."""

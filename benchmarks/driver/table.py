@@ -1,6 +1,6 @@
 """The table: one block for each section, one line for each figure, the peers below it."""
 
-WIDTHS = (48, 9, 9, 24, 7, 22, 12)
+WIDTHS = (56, 9, 9, 24, 7, 22, 12)
 
 
 def number(value):
@@ -11,7 +11,7 @@ def number(value):
     if size >= 10:
         return f"{value:.1f}"
     if size >= 1:
-        return f"{value:.2f}"
+        return f"{value:.3f}"
     if size == 0:
         return "0"
     return f"{value:.3f}" if size >= 0.01 else f"{value:.2g}"

@@ -1,0 +1,35 @@
+// The TCP echo rows: a server on one loop, as a user would write it. `net_bench echo` prints where
+// it listens and serves until it is ended; peers/echo_client.cpp measures it.
+#include <cstdio>
+#include <plait/coroutines.hpp>
+#include <plait/net.hpp>
+#include <string_view>
+#include <utility>
+
+#include "measurement.hpp"
+
+namespace {
+
+plait::task<> echo(plait::net::tcp_stream connection) {
+  char buffer[4096];
+  try {
+    while (const std::size_t got = co_await connection.read_some(buffer))
+      co_await connection.write_all(std::string_view{buffer, got});
+  } catch (const plait::net::connection_closed&) {  // the client has gone
+  }
+}
+
+plait::task<> serve() {
+  auto listener = plait::net::tcp_listener::bind("127.0.0.1", 0);
+  std::printf("listening on 127.0.0.1:%d\n", listener.port());
+  std::fflush(stdout);
+  auto& loop = plait::event_loop::current();
+  for (;;) loop.submit(echo, co_await listener.accept());
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return measurement::run_mode(
+      argc, argv, {{"echo", [](const measurement::arguments&) { plait::run(serve()); }}});
+}
