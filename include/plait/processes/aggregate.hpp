@@ -16,8 +16,7 @@ inline constexpr std::size_t max_members = 16;
 template <class T>
 struct any_member {
   template <class U>
-    requires(!std::is_same_v<U, T> && !std::is_base_of_v<U, T>)
-  constexpr operator U() const noexcept;
+  requires(!std::is_same_v<U, T> && !std::is_base_of_v<U, T>) constexpr operator U() const noexcept;
 };
 
 template <class T, std::size_t>
@@ -78,8 +77,10 @@ constexpr std::size_t count_members() {
     return 0;
   } else {
     constexpr std::size_t values = value_count<T>();
-    if constexpr (values > max_members) return 0;
-    else return members_from<T, values>();
+    if constexpr (values > max_members)
+      return 0;
+    else
+      return members_from<T, values>();
   }
 }
 template <class T>

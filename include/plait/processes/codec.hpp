@@ -2,7 +2,7 @@
 //
 // Without a word from you travel: numbers, enumerations, strings, plain structs of up to 16 such
 // members, function pointers, std::pair, tuple, optional, variant, array, every standard sequence,
-// set and map, std::chrono's durations and times, std::complex. Types with a cereal `serialize`
+// set and map, std::chrono's durations and times. Types with a cereal `serialize`
 // travel after #include <plait/processes/cereal.hpp>. For any other type specialise codec<T>:
 //
 //   template <> struct plait::codec<point> {
@@ -10,7 +10,8 @@
 //     static point decode(decoder& from) { auto x = from.read_plain<int>(); ... }
 //   };
 //
-// Pointers, references, views and captures do not travel: what they point to stays behind.
+// Pointers, references, views and captures do not travel: what they point to stays behind. A struct
+// that contains itself (in a vector, say) needs a codec or a serialize.
 // Throws:   decode: serialization_error.
 #pragma once
 
@@ -58,16 +59,22 @@ struct archive_probe {
 };
 // Has a member or members in cereal's manner, which then decide how it travels.
 template <class T>
-concept has_serialize = requires(T& value, archive_probe& archive) { value.serialize(archive); } ||
-                        requires(const T& value, archive_probe& archive) { value.save(archive); };
+concept has_serialize = requires(T& value, archive_probe& archive) {
+  value.serialize(archive);
+}
+|| requires(const T& value, archive_probe& archive) { value.save(archive); };
 
+template <class T>
+inline constexpr bool member_travels = travels<T>;
+template <class T, std::size_t N>
+inline constexpr bool member_travels<T[N]> = member_travels<T>;
 template <class T>
 constexpr bool members_travel() {
   if constexpr (member_count<T> == 0) {
     return false;
   } else {
     return decltype(with_members(std::declval<T&>(), [](auto&... m) {
-      return std::bool_constant<(travels<std::remove_cvref_t<decltype(m)>> && ...)>{};
+      return std::bool_constant<(member_travels<std::remove_reference_t<decltype(m)>> && ...)>{};
     }))::value;
   }
 }
@@ -75,8 +82,8 @@ template <class T>
 constexpr bool members_are_bytes();
 // Its bytes are its value: no padding that would leak, no address, no invalid patterns but bool's.
 template <class T>
-inline constexpr bool is_bytes = !std::is_same_v<T, bool> && (travels_as_bytes<T> ||
-                                                             members_are_bytes<T>());
+inline constexpr bool is_bytes =
+    !std::is_same_v<T, bool> && (travels_as_bytes<T> || members_are_bytes<T>());
 template <class T, std::size_t N>
 inline constexpr bool is_bytes<T[N]> = is_bytes<T>;
 template <class T>
@@ -86,17 +93,17 @@ constexpr bool members_are_bytes() {
   } else if constexpr (has_serialize<T>) {
     return false;
   } else {
-    return std::has_unique_object_representations_v<T> &&
-           decltype(with_members(std::declval<T&>(), [](auto&... m) {
-             return std::bool_constant<(is_bytes<std::remove_cvref_t<decltype(m)>> && ...)>{};
-           }))::value;
+    return decltype(with_members(std::declval<T&>(), [](auto&... m) {
+      return std::bool_constant < (is_bytes<std::remove_reference_t<decltype(m)>> && ...) &&
+             (sizeof(m) + ...) == sizeof(T) > {};
+    }))::value;
   }
 }
 
 template <class T>
-concept plain_struct = std::is_class_v<T> && std::is_aggregate_v<T> && !travels_as_bytes<T> &&
-                       !has_serialize<T> && std::is_default_constructible_v<T> &&
-                       members_travel<T>();
+concept plain_struct =
+    std::is_class_v<T> && std::is_aggregate_v<T> && !travels_as_bytes<T> && !has_serialize<T> &&
+    std::is_default_constructible_v<T> && members_travel<T>();
 
 template <class T>
 concept function_pointer = std::is_pointer_v<T> && std::is_function_v<std::remove_pointer_t<T>>;
@@ -115,7 +122,9 @@ concept contiguous = container<T> && requires(T& c, const T& k) {
   c.resize(std::size_t{});
 };
 template <class T>
-concept mapping = container<T> && requires { typename T::mapped_type; };
+concept mapping = container<T> && requires {
+  typename T::mapped_type;
+};
 template <class T>
 struct element_of {
   using type = typename T::value_type;
@@ -128,20 +137,22 @@ struct element_of<T> {
 }  // namespace detail
 
 template <class T>
-  requires travels_as_bytes<T>
+requires travels_as_bytes<T>
 struct codec<T> {
   static void encode(encoder& to, const T& value) { to.write_plain(value); }
   static T decode(decoder& from) {
-    if constexpr (std::is_same_v<T, bool>) return from.read_plain<std::uint8_t>() != 0;
-    else return from.read_plain<T>();
+    if constexpr (std::is_same_v<T, bool>)
+      return from.read_plain<std::uint8_t>() != 0;
+    else
+      return from.read_plain<T>();
   }
 };
 
 // Nothing but its type: a tag, a comparison, std::monostate.
 template <class T>
-  requires(std::is_empty_v<T> && std::is_trivially_copyable_v<T> &&
-           std::is_default_constructible_v<T> && !detail::has_serialize<T>)
-struct codec<T> {
+requires(
+    std::is_empty_v<T>&& std::is_trivially_copyable_v<T>&& std::is_default_constructible_v<T> &&
+    !detail::has_serialize<T>) struct codec<T> {
   static void encode(encoder& to, const T&) { to.write_plain(std::uint8_t{}); }
   static T decode(decoder& from) { return from.read_plain<std::uint8_t>(), T(); }
 };
@@ -178,14 +189,6 @@ void decode_member(decoder& from, T (&members)[N]) {
 
 }  // namespace detail
 
-template <class T, std::size_t N>
-  requires travels<T>
-struct codec<T[N]> {  // only as a member: arrays are not values
-  static void encode(encoder& to, const T (&members)[N]) { detail::encode_member(to, members); }
-};
-template <class T>
-inline constexpr bool is_array_that_travels = false;
-
 template <detail::plain_struct T>
 struct codec<T> {
   static void encode(encoder& to, const T& value) {
@@ -207,11 +210,11 @@ struct codec<T> {
 };
 
 template <detail::container T>
-  requires travels<typename detail::element_of<T>::type>
+requires travels<typename detail::element_of<T>::type>
 struct codec<T> {
   using element = typename detail::element_of<T>::type;
   static constexpr bool as_block = detail::contiguous<T> && detail::is_bytes<element>;
-  static constexpr bool is_bits = requires(T& c) { c.flip(); };  // std::vector<bool>
+  static constexpr bool is_bits = requires(T & c) { c.flip(); };  // std::vector<bool>
 
   static void encode(encoder& to, const T& items) {
     to.write_size(items.size());
@@ -250,7 +253,7 @@ struct codec<T> {
 };
 
 template <class T, std::size_t N>
-  requires travels<T>
+requires travels<T>
 struct codec<std::array<T, N>> {
   static void encode(encoder& to, const std::array<T, N>& items) {
     for (const T& item : items) codec<T>::encode(to, item);
@@ -258,7 +261,8 @@ struct codec<std::array<T, N>> {
   static std::array<T, N> decode(decoder& from) {
     return [&]<std::size_t... I>(std::index_sequence<I...>) {
       return std::array<T, N>{(static_cast<void>(I), codec<T>::decode(from))...};
-    }(std::make_index_sequence<N>{});
+    }
+    (std::make_index_sequence<N>{});
   }
 };
 

@@ -24,7 +24,7 @@ class worker_crashed : public task_error {
     int signal = 0;     // 0: it exited
     int exit_code = 0;  // when signal is 0
     std::string stderr_tail;
-    std::string call;  // what it was running, for a person to read
+    std::string call;
   };
   explicit worker_crashed(verdict v);
 
@@ -34,6 +34,8 @@ class worker_crashed : public task_error {
   int exit_code() const noexcept { return verdict_.exit_code; }
   // Up to the last 8 KiB that this worker wrote to standard error.
   const std::string& stderr_tail() const noexcept { return verdict_.stderr_tail; }
+  // The call that it was running, for a person to read.
+  const std::string& call() const noexcept { return verdict_.call; }
 
  private:
   verdict verdict_;

@@ -44,10 +44,8 @@ class encoder {
   }
   // The bytes of a number or enumeration.
   template <class T>
-    requires std::is_trivially_copyable_v<T>
-  void write_plain(const T& value) {
-    write(&value, sizeof value);
-  }
+  requires std::is_trivially_copyable_v<T>
+  void write_plain(const T& value) { write(&value, sizeof value); }
   void write_size(std::size_t n) { write_plain(static_cast<std::uint64_t>(n)); }
 
   const std::byte* data() const noexcept { return begin_; }
@@ -83,8 +81,7 @@ class decoder {
     cursor_ += n;
   }
   template <class T>
-    requires std::is_trivially_copyable_v<T>
-  T read_plain() {
+  requires std::is_trivially_copyable_v<T> T read_plain() {
     T value;
     read(&value, sizeof value);
     return value;

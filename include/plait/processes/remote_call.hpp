@@ -1,0 +1,326 @@
+// plait/processes/remote_call.hpp: a function's identity and its encoded arguments, with the state
+// that its result will come back to. What submit() makes and the engine moves.
+//
+// The parameters are converted to what f takes by value before they travel: a `const std::string&`
+// parameter travels as std::string, a string_view as std::string.
+#pragma once
+
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <typeinfo>
+#include <utility>
+
+#include "plait/core/call.hpp"
+#include "plait/core/map.hpp"
+#include "plait/processes/codec.hpp"
+
+namespace plait::detail {
+
+class process_engine;
+
+// A reply as the engine delivers it: bytes that decode to the value, or to an exception.
+struct reply {
+  const std::byte* bytes;
+  std::size_t size;
+  bool is_value;
+};
+// Throws what the worker's call threw.
+[[noreturn]] void throw_remote(const reply& r);
+
+// The engine's view of a call. Its fields belong to the engine once it was posted.
+class remote_job {
+ public:
+  remote_job(state_base& s, std::uint64_t entry) noexcept : entry_(entry), state_(s) {}
+  virtual ~remote_job() = default;
+  // One of these, once, outside every lock. After it the pointer is dead.
+  virtual void resolve(const reply& r) noexcept = 0;
+  void reject(std::exception_ptr error) noexcept { state_.finish_exception(std::move(error)); }
+  void cancelled() noexcept { state_.finish(state_base::outcome::cancelled); }
+  std::string describe() const { return state_.describe(); }
+  bool is_done() const noexcept { return state_.is_done(); }
+  // What the state asks of the engine, if it has one yet.
+  void assist_engine() noexcept;
+  bool withdraw() noexcept;
+  void release_engine() noexcept;
+
+  encoder request;
+
+ private:
+  friend process_engine;
+  const std::uint64_t entry_;  // token of the function below
+  state_base& state_;
+  process_engine* engine_ = nullptr;
+  remote_job* next_ = nullptr;
+  remote_job* previous_ = nullptr;
+  std::uint32_t seat_ = 0;      // where it was placed
+  std::uint32_t sequence_ = 0;  // and as which call of that worker
+  enum class place : std::uint8_t { nowhere, pending, placed, resolving } place_ = place::nowhere;
+};
+
+// What runs in the worker: decodes, calls, encodes. Its address is the call's identity.
+using entry_point = void (*)(decoder& arguments, encoder& result);
+
+// ---- how f itself travels ----------------------------------------------------------------------
+
+// A closure type, by the only sign that the language gives of one.
+template <class F>
+constexpr bool is_closure() {
+  constexpr std::string_view name = __PRETTY_FUNCTION__;
+  return name.find("<lambda(") != name.npos || name.find("(lambda at ") != name.npos;
+}
+template <class F>
+inline constexpr bool is_stateless =
+    std::is_class_v<F>&& std::is_empty_v<F>&& std::is_trivially_copyable_v<F>;
+template <class F>
+concept stateful_functor = std::is_class_v<F> && !is_stateless<F> && travels<F>;
+
+template <class F>
+struct function_codec {
+  static constexpr bool usable = false;
+};
+template <class F>
+requires is_stateless<F>
+struct function_codec<F> {
+  static constexpr bool usable = true;
+  static void encode(encoder&, const F&) noexcept {}
+  static F decode(decoder&) noexcept {
+    if constexpr (std::is_default_constructible_v<F>) {
+      return F();
+    } else {
+      struct nothing {};
+      return __builtin_bit_cast(F, nothing{});
+    }
+  }
+};
+template <function_pointer F>
+struct function_codec<F> : codec<F> {
+  static constexpr bool usable = true;
+};
+// Itanium ABI: {code or virtual offset, adjustment}; only code is an address.
+template <class F>
+requires std::is_member_function_pointer_v<F>
+struct function_codec<F> {
+  static constexpr bool usable = true;
+  struct parts {
+    std::uintptr_t code, adjustment;
+  };
+  static bool is_virtual(const parts& p) noexcept {
+#if defined(__aarch64__) || defined(__arm__)
+    return p.adjustment & 1;
+#else
+    return p.code & 1;
+#endif
+  }
+  static void encode(encoder& to, const F& f) {
+    auto p = __builtin_bit_cast(parts, f);
+    if (!is_virtual(p)) p.code = token_of(reinterpret_cast<const void*>(p.code));
+    to.write_plain(p);
+  }
+  static F decode(decoder& from) {
+    auto p = from.read_plain<parts>();
+    if (!is_virtual(p)) p.code = reinterpret_cast<std::uintptr_t>(code_of(p.code));
+    return __builtin_bit_cast(F, p);
+  }
+};
+// A function object with members that travel; closures' captures do not, their names are unknown.
+template <stateful_functor F>
+struct function_codec<F> : codec<F> {
+  static constexpr bool usable = !is_closure<F>();
+};
+template <class F>
+struct function_codec<chunk_call<F>> {
+  static constexpr bool usable = function_codec<F>::usable;
+  static void encode(encoder& to, const chunk_call<F>& c) { function_codec<F>::encode(to, c.f); }
+  static chunk_call<F> decode(decoder& from) { return {function_codec<F>::decode(from)}; }
+};
+
+// ---- as what each argument travels -------------------------------------------------------------
+
+template <class... P>
+struct parameters {};
+
+template <class F>
+struct parameters_of {
+  using type = void;  // overloaded or generic: the arguments travel as they were given
+};
+template <class R, class... P>
+struct parameters_of<R (*)(P...)> {
+  using type = parameters<P...>;
+};
+template <class R, class... P>
+struct parameters_of<R (*)(P...) noexcept> {
+  using type = parameters<P...>;
+};
+template <class C>
+struct call_operator;
+// clang-format off
+template <class R, class C, class... P> struct call_operator<R (C::*)(P...)> { using type = parameters<P...>; };
+template <class R, class C, class... P> struct call_operator<R (C::*)(P...) const> { using type = parameters<P...>; };
+template <class R, class C, class... P> struct call_operator<R (C::*)(P...) noexcept> { using type = parameters<P...>; };
+template <class R, class C, class... P> struct call_operator<R (C::*)(P...) const noexcept> { using type = parameters<P...>; };
+// clang-format on
+template <class F>
+requires requires { typename call_operator<decltype(&F::operator())>::type; }
+struct parameters_of<F> : call_operator<decltype(&F::operator())> {};
+
+// The owner of what a view shows.
+template <class T>
+struct owned {
+  using type = T;
+};
+template <class C, class Traits>
+struct owned<std::basic_string_view<C, Traits>> {
+  using type = std::basic_string<C, Traits>;
+};
+template <class P>
+using owned_t = typename owned<std::remove_cvref_t<P>>::type;
+// A string literal that meets no declared parameter travels as a string.
+template <class Arg>
+using given_t = std::conditional_t<std::is_same_v<std::decay_t<Arg>, const char*> ||
+                                       std::is_same_v<std::decay_t<Arg>, char*>,
+                                   std::string, owned_t<std::decay_t<Arg>>>;
+
+// A parameter that f would write through, or an address: nothing behind it exists over there.
+template <class P>
+inline constexpr bool is_out_parameter =
+    std::is_lvalue_reference_v<P> && !std::is_const_v<std::remove_reference_t<P>>;
+
+template <class Parameters, class... Args>
+struct travel_types {
+  using type = std::tuple<given_t<Args>...>;
+  static constexpr bool by_value = true;
+};
+template <class... P, class... Args>
+requires(sizeof...(P) == sizeof...(Args) && (std::is_constructible_v<owned_t<P>, Args> &&
+                                             ...)) struct travel_types<parameters<P...>, Args...> {
+  using type = std::tuple<owned_t<P>...>;
+  static constexpr bool by_value = !(is_out_parameter<P> || ...);
+};
+
+template <class F, class Tuple>
+inline constexpr bool callable_with = false;
+template <class F, class... T>
+inline constexpr bool callable_with<F, std::tuple<T...>> = std::is_invocable_v<F, T...>;
+template <class F, class Tuple>
+struct result_with;
+template <class F, class... T>
+struct result_with<F, std::tuple<T...>> {
+  using type = std::decay_t<std::invoke_result_t<F, T...>>;
+};
+template <class Tuple>
+inline constexpr bool all_travel = false;
+template <class... T>
+inline constexpr bool all_travel<std::tuple<T...>> = (travels<T> && ...);
+template <class R>
+inline constexpr bool result_travels = travels<R>;
+template <>
+inline constexpr bool result_travels<void> = true;
+
+// Everything about one submit(f, args...), and the sentences for what cannot be.
+template <class F, class... Args>
+struct remote_signature {
+  using function = std::decay_t<F>;
+  using travel = travel_types<typename parameters_of<function>::type, Args...>;
+  using arguments = typename travel::type;
+
+  static constexpr bool f_travels = function_codec<function>::usable;
+  static_assert(f_travels,
+                "a process pool runs functions, captureless lambdas and function objects whose "
+                "members travel: captures stay in this process, so pass them as arguments");
+  static_assert(!f_travels || travel::by_value,
+                "f takes a non-const reference: another process cannot write to the caller's "
+                "variable, so take the argument by value and return what changed");
+  static_assert(all_travel<arguments>,
+                "an argument cannot travel to another process: pointers, references and views stay "
+                "here; pass values (plait/processes/codec.hpp lists what travels, and how to add "
+                "your type)");
+  static constexpr bool is_callable = callable_with<function, arguments>;
+  static_assert(!f_travels || !all_travel<arguments> || is_callable,
+                "submit(f, args...): f cannot be called with these arguments");
+  static constexpr bool well_formed =
+      f_travels && travel::by_value && all_travel<arguments> && is_callable;
+};
+
+template <class Signature>
+struct remote_result {
+  using type = int;  // an assertion above has spoken
+};
+template <class Signature>
+requires Signature::well_formed struct remote_result<Signature> {
+  using type =
+      typename result_with<typename Signature::function, typename Signature::arguments>::type;
+  static_assert(result_travels<type>,
+                "f's result cannot travel back from another process: return a value "
+                "(plait/processes/codec.hpp lists what travels, and how to add your type)");
+};
+
+// The worker's side.
+template <class F, class R, class Arguments>
+void run_remote(decoder& arguments, encoder& result) {
+  F f = function_codec<F>::decode(arguments);
+  auto values = codec<Arguments>::decode(arguments);
+  if constexpr (std::is_void_v<R>) {
+    std::apply(std::move(f), std::move(values));
+  } else {
+    const R value = std::apply(std::move(f), std::move(values));
+    codec<R>::encode(result, value);
+  }
+}
+
+// The caller's side: one block that holds the state, the encoded call and the engine's links.
+template <class R, class F, class Arguments>
+class remote_call final : public state<R>, public remote_job {
+ public:
+  template <class... Args>
+  remote_call(const void* where, const F& f, Args&&... args)
+      : state<R>(1, where), remote_job(static_cast<state<R>&>(*this), token()) {
+    function_codec<F>::encode(request, f);
+    encode(std::index_sequence_for<Args...>{}, std::forward<Args>(args)...);
+    this->try_claim();  // R1: the engine finishes it; cancel() asks the engine
+  }
+  ~remote_call() override { release_engine(); }
+
+  void resolve(const reply& r) noexcept override {
+    try {
+      if (!r.is_value) throw_remote(r);
+      if constexpr (std::is_void_v<R>) {
+        this->finish_value();
+      } else {
+        decoder from(r.bytes, r.size);
+        this->finish_value(codec<R>::decode(from));
+      }
+    } catch (...) {
+      this->finish_exception(std::current_exception());
+    }
+  }
+  void assist() override { assist_engine(); }
+  std::string describe() const override {
+    return "call of " + demangled(typeid(F).name()) + " submitted to a process pool " +
+           describe_address(this->where());
+  }
+
+ protected:
+  bool request_stop() noexcept override { return withdraw(); }
+
+ private:
+  static std::uint64_t token() {
+    static const std::uint64_t value = token_of(
+        reinterpret_cast<const void*>(static_cast<entry_point>(&run_remote<F, R, Arguments>)));
+    return value;
+  }
+  template <std::size_t... I, class... Args>
+  void encode(std::index_sequence<I...>, Args&&... args) {
+    (encode_as<std::tuple_element_t<I, Arguments>>(std::forward<Args>(args)), ...);
+  }
+  template <class T, class Arg>
+  void encode_as(Arg&& arg) {
+    if constexpr (std::is_same_v<std::remove_cvref_t<Arg>, T>) {
+      codec<T>::encode(request, arg);
+    } else {
+      codec<T>::encode(request, static_cast<T>(std::forward<Arg>(arg)));
+    }
+  }
+};
+
+}  // namespace plait::detail

@@ -1,0 +1,123 @@
+// The memory that one worker shares with its pool, and the protocol that decides whose a call is.
+//
+// One memfd a worker, mapped by the pool and by that worker alone. The pool places calls, the
+// worker takes them in the order of their sequence numbers; call n lives in slot n % slot_count.
+// There is no lock in it, and no other worker sees it: whoever dies can spoil nothing but its own
+// channel.
+//
+// A slot's life
+// -------------
+//             pool                worker              worker             pool
+//   free ────────────▶ queued ────────────▶ running ────────────▶ done ────────────▶ free
+//                        │                           (or failed)                       ▲
+//                        │ pool                             worker             pool     │
+//                        └─────────────▶ revoked ────────────────▶ passed ─────────────┘
+//
+// C1  queued → running and queued → revoked are compare-and-swaps: exactly one side wins a call.
+//     A call that the pool revoked has not begun and never will; it may be placed elsewhere.
+// C2  The worker writes the reply before it stores done or failed (release); the pool reads it
+// after
+//     it has seen them (acquire), and before it stores free. `failed` carries an exception.
+// C3  The worker visits every sequence number once, also revoked ones, which it marks as passed, so
+//     that both sides agree on which call is next without talking about it.
+// C4  At a worker's death, after the kernel has said so: done and failed are results like any
+// other;
+//     queued never began and is placed elsewhere; running is the one call that the death is about;
+//     revoked and passed are nobody's. There is at most one running slot.
+// C5  Sleeping: the worker stores asleep = 1, looks at its slot once more, and waits on asleep; the
+//     pool stores queued, then reads asleep. Both in sequentially consistent order: one sees the
+//     other. The pool's manager does the same with pool_page::listener and the doorbell.
+// C6  The pool believes nothing: sizes and offsets are checked before use, replies are copied out
+//     before they are decoded. A worker that scribbles over its channel harms its own call only.
+//
+// Where bytes travel: up to 208 in the slot; up to 32 KiB in a ring of the channel, requests in one
+// direction, replies in the other; more in a memfd of their own, whose descriptor goes over the
+// worker's socket before the slot is published. A channel's new generation is a new file mapped
+// over the old addresses, so that whoever polls never sees a hole.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "plait/processes/message.hpp"
+
+namespace plait::detail {
+
+enum class slot_state : std::uint32_t { free, queued, running, done, failed, revoked, passed };
+enum class tier : std::uint32_t { in_slot, in_arena, in_memfd };
+
+struct alignas(64) slot {
+  std::atomic<slot_state> state;
+  tier where;
+  std::uint64_t size;    // of the request, later of the reply
+  std::uint64_t entry;   // token of the entry_point
+  std::uint32_t offset;  // of in_arena
+  std::uint32_t reserved;
+  std::atomic<std::int64_t> began;  // CLOCK_MONOTONIC in ns, by the worker
+  std::int64_t took;                // ns from began to the reply, by the worker
+  std::byte bytes[encoder::inline_capacity];
+};
+static_assert(sizeof(slot) == 256);
+
+inline constexpr std::uint32_t slot_count = 64;
+inline constexpr std::size_t arena_size = 128 * 1024;
+inline constexpr std::size_t arena_limit = 32 * 1024;  // the largest message in an arena
+
+enum class worker_life : std::uint32_t { booting, initializing, ready, initializer_threw };
+
+struct channel {
+  alignas(64) std::atomic<std::uint32_t> asleep;  // futex; the worker waits while it is 1
+  alignas(64) std::atomic<std::uint64_t> leave;   // 1 + sequence number at which to leave; 0: never
+  std::atomic<std::uint32_t> harvested;           // calls whose replies the pool has taken
+  alignas(64) std::atomic<worker_life> life;
+  std::atomic<std::uint32_t> complaint_size;  // what the initializer threw, as an encoded exception
+  char complaint[1024];
+  slot slots[slot_count];
+  std::byte requests[arena_size];
+  std::byte replies[arena_size];
+};
+
+// Shared by the pool and all of its workers.
+struct pool_page {
+  enum : std::uint32_t { nobody = 0, always = 1, when_idle = 2 };
+  alignas(64) std::atomic<std::uint32_t> listener;  // who wants the doorbell rung
+  alignas(64) std::atomic<std::uint32_t> hot;       // 1: somebody waits awake; workers may too
+};
+
+inline constexpr std::int64_t spin_budget_ns = 31'000;
+
+// Space in one of the arenas, given and taken back in order.
+class ring_arena {
+ public:
+  static constexpr std::uint64_t full = -1;
+  // The offset of n bytes in one piece, or `full`. Never full when everything has been taken back.
+  std::uint64_t allocate(std::size_t n) noexcept {
+    const std::uint64_t start = (head_ + 15) / 16 * 16;
+    const std::uint64_t position = start % arena_size;
+    const std::uint64_t begin = position + n <= arena_size ? start : start + arena_size - position;
+    if (begin + n - tail_ > arena_size) return full;
+    head_ = begin + n;
+    return begin % arena_size;
+  }
+  // What has been allocated so far, to be handed to free_up_to() later.
+  std::uint64_t mark() const noexcept { return head_; }
+  void free_up_to(std::uint64_t mark) noexcept { tail_ = mark; }
+
+ private:
+  std::uint64_t head_ = 0, tail_ = 0;
+};
+
+inline void relax() noexcept {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+std::int64_t monotonic_ns() noexcept;
+// Shared futexes.
+void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t value) noexcept;
+void futex_wake(std::atomic<std::uint32_t>& word) noexcept;
+
+}  // namespace plait::detail

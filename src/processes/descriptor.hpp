@@ -1,0 +1,52 @@
+// Owned file descriptors, shared memory, and descriptors sent over sockets.
+#pragma once
+
+#include <cstddef>
+#include <utility>
+
+namespace plait::detail {
+
+class descriptor {
+ public:
+  descriptor() = default;
+  explicit descriptor(int fd) noexcept : fd_(fd) {}
+  descriptor(descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  descriptor& operator=(descriptor other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~descriptor();
+  int get() const noexcept { return fd_; }
+  explicit operator bool() const noexcept { return fd_ >= 0; }
+  int release() noexcept { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_ = -1;
+};
+
+// All close on exec, numbered from 3. Throw std::system_error.
+descriptor make_memfd(const char* name, std::size_t size);
+descriptor make_eventfd();
+struct descriptor_pair {
+  descriptor ours, theirs;
+};
+descriptor_pair make_socket_pair();  // SOCK_SEQPACKET; ours does not block
+descriptor_pair make_pipe();         // ours is the end to read, and does not block
+
+// Shared, at `at` (replacing what is there) or anywhere. Throws std::system_error.
+void* map_shared(int fd, std::size_t size, void* at = nullptr);
+
+inline constexpr std::size_t max_sent = 4;
+// One packet, with descriptors; false with errno set.
+bool send_packet(int socket, const void* bytes, std::size_t n, const int* fds, std::size_t fd_count,
+                 int flags) noexcept;
+// One packet; returns its size, 0 at the end, -1 with errno set. Descriptors close on exec; those
+// that were lost on the way (RLIMIT_NOFILE) are reported as EMFILE.
+long receive_packet(int socket, void* bytes, std::size_t capacity, descriptor* fds,
+                    std::size_t* fd_count, int flags) noexcept;
+
+[[noreturn]] void throw_errno(const char* what);
+// Adds 1 to an eventfd.
+void ring(int eventfd) noexcept;
+
+}  // namespace plait::detail

@@ -1,0 +1,610 @@
+// The manager thread of a pool: starts the zygote and the workers, hears of deaths and judges them,
+// passes on what workers write to standard error, and takes replies while nobody else does.
+// It is the zygote's parent thread: when it ends, the kernel ends the zygote.
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cinttypes>
+#include <cstdio>
+#include <cstring>
+#include <random>
+#include <typeinfo>
+
+#include "processes/exception_wire.hpp"
+#include "processes/greeting_wire.hpp"
+#include "processes/process_engine.hpp"
+#include "processes/reply_batch.hpp"
+
+namespace plait::detail {
+namespace {
+
+constexpr std::uint64_t doorbell_tag = 0, alarm_tag = 1, zygote_tag = 2, errors_tag = 3;
+constexpr std::int64_t millisecond = 1'000'000, second = 1000 * millisecond;
+constexpr std::int64_t start_limit = 20 * second;     // for the zygote to say that it is there
+constexpr std::int64_t dismissal_limit = 5 * second;  // for a worker to leave when it is told to
+constexpr std::int64_t retry_pause = 100 * millisecond;
+constexpr std::int64_t balance_interval = millisecond;
+// While calls are this short and many, replies are gathered at this pace instead of one by one.
+constexpr std::int64_t short_call = 20'000, gathering_interval = 100'000;
+// A running call this old is taken for one that will hold up those queued behind it.
+constexpr std::int64_t old_call = 200'000;
+constexpr unsigned max_failed_starts = 3;
+constexpr std::size_t tail_size = 8 * 1024;
+
+std::string describe_status(int status) {
+  if (WIFSIGNALED(status))
+    return "was killed by signal " + std::to_string(WTERMSIG(status)) + " (" +
+           sigdescr_np(WTERMSIG(status)) + ")";
+  return "exited with status " + std::to_string(WEXITSTATUS(status));
+}
+
+void drain(int eventfd) noexcept {
+  std::uint64_t ignored;
+  [[maybe_unused]] const auto n = read(eventfd, &ignored, sizeof ignored);
+}
+
+void write_all(int fd, const char* bytes, std::size_t n) noexcept {
+  while (n != 0) {
+    const auto written = write(fd, bytes, n);
+    if (written < 0 && errno == EAGAIN) {
+      pollfd ready{fd, POLLOUT, 0};
+      poll(&ready, 1, -1);
+    } else if (written < 0 && errno != EINTR) {
+      return;  // closed or broken: the tail still has it
+    } else if (written > 0) {
+      bytes += written;
+      n -= static_cast<std::size_t>(written);
+    }
+  }
+}
+
+// The environment with our variable added, as exec wants it.
+class zygote_environment {
+ public:
+  explicit zygote_environment(std::string setting) : setting_(std::move(setting)) {
+    for (char** e = environ; *e != nullptr; ++e) pointers_.push_back(*e);
+    pointers_.push_back(setting_.data());
+    pointers_.push_back(nullptr);
+  }
+  char** get() noexcept { return pointers_.data(); }
+
+ private:
+  std::string setting_;
+  std::vector<char*> pointers_;
+};
+
+}  // namespace
+
+// ---- the loop ----------------------------------------------------------------------------------
+
+void process_engine::manage() noexcept {
+  pthread_setname_np(pthread_self(), "plait-pool");
+  try {
+    manage_until_done();
+  } catch (const std::exception& e) {
+    // No memory or no descriptors for the pool itself: nobody may be left waiting.
+    end_zygote();
+    break_pool(breakage::other, std::string("the pool's manager cannot go on: ") + e.what());
+    for (std::size_t i = 0; i < seat_count_; ++i)
+      if (seat_at(i).state != seat::life::empty) bury(seat_at(i), SIGKILL, true);
+    fail_pending();
+    reject_impossible();
+  }
+  end_zygote();
+  release();
+}
+
+void process_engine::manage_until_done() {
+  watch(doorbell_.get(), doorbell_tag);
+  watch(alarm_.get(), alarm_tag);
+  start_zygote();
+  for (;;) {
+    start_workers();
+    if (closing_.load(std::memory_order_seq_cst) &&
+        unfinished_.load(std::memory_order_seq_cst) == 0) {
+      if (!zygote_ready_ || !zygote_) return;  // no worker has begun anything
+      if (!dismissed_) dismiss_workers();
+      if (all_gone()) return;
+    }
+    sleep_until_event();
+    harvest_ready();
+    reject_impossible();
+    rebalance();
+    keep_deadlines();
+    if (broken_ != breakage::none) fail_pending();
+  }
+}
+
+void process_engine::watch(int fd, std::uint64_t tag) {
+  epoll_event e{};
+  e.events = EPOLLIN;
+  e.data.u64 = tag;
+  if (epoll_ctl(events_.get(), EPOLL_CTL_ADD, fd, &e) != 0) throw_errno("epoll_ctl");
+}
+
+std::int64_t process_engine::sleep_limit_ns() {
+  const std::int64_t now = monotonic_ns();
+  std::int64_t until = INT64_MAX;
+  if (zygote_ && !zygote_ready_) until = std::min(until, zygote_deadline_);
+  if (dismissed_) until = std::min(until, dismissal_deadline_);
+  if (start_pause_until_ > now) until = std::min(until, start_pause_until_);
+  if (unbalanced()) until = std::min(until, now + balance_interval);
+  return until == INT64_MAX ? until : std::max<std::int64_t>(until - now, 0);
+}
+
+void process_engine::sleep_until_event() {
+  std::int64_t limit = sleep_limit_ns();
+  auto wish = pool_page::always;
+  {
+    const std::lock_guard hold(mutex_);
+    if (typical_ns_ >= 0 && typical_ns_ < short_call &&
+        unfinished_.load(std::memory_order_relaxed) > 4 * alive_) {
+      wish = pool_page::when_idle;
+      limit = std::min(limit, gathering_interval);
+    }
+  }
+  if (pollers_.load(std::memory_order_seq_cst) == 0)
+    page_->listener.store(wish, std::memory_order_seq_cst);
+  if (harvest_ready()) limit = 0;  // C5
+  timespec span{limit / second, limit % second};
+  epoll_event ready[16];
+  int n = epoll_pwait2(events_.get(), ready, 16, limit == INT64_MAX ? nullptr : &span, nullptr);
+  if (n < 0 && errno == ENOSYS) {  // before Linux 5.11
+    const int ms =
+        limit == INT64_MAX ? -1 : static_cast<int>((limit + millisecond - 1) / millisecond);
+    n = epoll_wait(events_.get(), ready, 16, ms);
+  }
+  for (int i = 0; i < n; ++i) handle_event(ready[i].data.u64);
+}
+
+void process_engine::handle_event(std::uint64_t tag) {
+  if (tag == doorbell_tag) return drain(doorbell_.get());
+  if (tag == alarm_tag) return drain(alarm_.get());
+  if (tag == zygote_tag) return hear_zygote();
+  tee(seat_at(tag >> 8));
+}
+
+void process_engine::reject_impossible() {
+  std::vector<failure> failures;
+  {
+    const std::lock_guard hold(mutex_);
+    while (remote_job* job = impossible_.front()) {
+      impossible_.remove(*job);
+      job->place_ = remote_job::place::resolving;
+      failures.push_back({job, std::make_exception_ptr(serialization_error(
+                                   "arguments of " + std::to_string(job->request.size()) +
+                                   " bytes could not be handed to a worker: no memory, or too few "
+                                   "file descriptors"))});
+    }
+  }
+  reject_all(failures);
+}
+
+void process_engine::keep_deadlines() {
+  const std::int64_t now = monotonic_ns();
+  if (zygote_ && !zygote_ready_ && now >= zygote_deadline_) {
+    kill(zygote_pid_, SIGKILL);  // ours and not reaped; its end of file does the rest
+    zygote_deadline_ = INT64_MAX;
+  }
+  if (dismissed_ && now >= dismissal_deadline_) {
+    dismissal_deadline_ = INT64_MAX;
+    for (std::size_t i = 0; i < seat_count_; ++i)
+      if (seat_at(i).state != seat::life::empty && seat_at(i).handle)
+        syscall(SYS_pidfd_send_signal, seat_at(i).handle.get(), SIGKILL, nullptr, 0);
+  }
+}
+
+// ---- the zygote --------------------------------------------------------------------------------
+
+void process_engine::start_zygote() {
+  descriptor_pair sockets = make_socket_pair();
+  std::random_device entropy;
+  nonce_ = static_cast<std::uint64_t>(entropy()) << 32 | entropy();
+  constexpr int fd_there = 3;
+  char setting[80];
+  std::snprintf(setting, sizeof setting, "%s=%d:%d:%" PRIx64, zygote_variable, fd_there, getpid(),
+                nonce_);
+  zygote_environment environment(setting);
+
+  posix_spawn_file_actions_t files;
+  posix_spawn_file_actions_init(&files);
+  posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_adddup2(&files, sockets.theirs.get(), fd_there);
+  posix_spawn_file_actions_addclosefrom_np(&files, fd_there + 1);
+  posix_spawnattr_t attributes;
+  posix_spawnattr_init(&attributes);
+  sigset_t all, none;
+  sigfillset(&all);
+  sigemptyset(&none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+  char* arguments[] = {program_invocation_name, nullptr};
+  const int error = posix_spawn(&zygote_pid_, "/proc/self/exe", &files, &attributes, arguments,
+                                environment.get());
+  posix_spawn_file_actions_destroy(&files);
+  posix_spawnattr_destroy(&attributes);
+  if (error != 0) {
+    errno = error;
+    throw_errno("cannot start this program again as the workers' supervisor");
+  }
+  zygote_ = std::move(sockets.ours);
+  zygote_ready_ = false;
+  zygote_deadline_ = monotonic_ns() + start_limit;
+  watch(zygote_.get(), zygote_tag);
+  greet();
+}
+
+void process_engine::greet() {
+  greeting hello{};
+  hello.nonce = nonce_;
+  hello.depth = nesting_depth + 1;
+  hello.modules = known_modules();
+  if (options_.initializer != nullptr)
+    hello.initializer = token_of(reinterpret_cast<const void*>(options_.initializer));
+  {
+    const std::lock_guard hold(mutex_);
+    known_modules_ = hello.modules.size();
+  }
+  encoder packet;
+  encode_greeting(packet, hello);
+  const int fds[] = {page_file_.get(), doorbell_.get()};
+  if (packet.size() > max_greeting ||
+      !send_packet(zygote_.get(), packet.data(), packet.size(), fds, 2, 0))
+    throw_errno("cannot greet the workers' supervisor");
+}
+
+void process_engine::hear_zygote() {
+  for (int heard = 0; heard < 16 && zygote_; ++heard) {
+    zygote_report report{};
+    descriptor fds[max_sent];
+    std::size_t count = 0;
+    const long n = receive_packet(zygote_.get(), &report, sizeof report, fds, &count, MSG_DONTWAIT);
+    if (n < 0 && errno == EAGAIN) return;
+    if (n < 0 && errno == EMFILE) continue;  // it lost the pidfd only; the pid has to do
+    if (n <= 0) return lose_zygote();
+    heed(report, std::move(fds[0]));
+  }
+}
+
+void process_engine::heed(const zygote_report& report, descriptor handle) {
+  using kind = zygote_report::kind;
+  if (report.what == kind::ready) {
+    zygote_ready_ = report.nonce == nonce_;
+    return;
+  }
+  if (report.what == kind::refused)
+    return break_pool(breakage::image, std::string("the workers' code is not this program's: ") +
+                                           report.text + "restart it");
+  if (report.seat >= seat_count_) return;
+  seat& s = seat_at(report.seat);
+  if (s.state == seat::life::empty || s.generation != report.generation) return;
+  if (report.what == kind::spawned) {
+    const std::lock_guard hold(mutex_);
+    s.pid = report.pid;
+    s.handle = std::move(handle);
+  } else if (report.what == kind::died) {
+    bury(s, report.status, false);
+  } else {
+    bury(s, 0, false);
+    count_failed_start(std::string("the kernel refuses another process: ") +
+                       strerror(report.status));
+  }
+}
+
+// Its end of file: it has died, and the kernel is killing its workers.
+void process_engine::lose_zygote() {
+  const bool was_ready = zygote_ready_;
+  for (std::size_t i = 0; i < seat_count_; ++i) {
+    seat& s = seat_at(i);
+    if (s.state == seat::life::empty) continue;
+    // No verdict before the worker is certainly gone.
+    if (s.handle) syscall(SYS_pidfd_send_signal, s.handle.get(), SIGKILL, nullptr, 0);
+    pollfd gone{s.handle ? s.handle.get() : s.socket.get(), POLLIN, 0};
+    poll(&gone, 1, static_cast<int>(start_limit / millisecond));
+    bury(s, SIGKILL, true);
+  }
+  const int pid = zygote_pid_;
+  end_zygote();
+  if (broken_ != breakage::none) return;
+  if (!was_ready) {
+    count_failed_start("process " + std::to_string(pid) +
+                       " of this program did not become the workers' supervisor; a program that is "
+                       "linked with a static C library must call plait::run_worker_if_requested() "
+                       "first in main");
+  }
+  if (broken_ == breakage::none && !dismissed_) start_zygote();
+}
+
+void process_engine::end_zygote() {
+  if (!zygote_) return;
+  if (!zygote_ready_ && zygote_pid_ > 0) kill(zygote_pid_, SIGKILL);  // it may be in anybody's main
+  zygote_ = descriptor();
+  zygote_ready_ = false;
+  while (waitpid(zygote_pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  zygote_pid_ = -1;
+}
+
+// ---- workers -----------------------------------------------------------------------------------
+
+seat* process_engine::empty_seat() {
+  const std::size_t n = seat_count_.load(std::memory_order_relaxed);
+  for (std::size_t i = 0; i < n; ++i)
+    if (seat_at(i).state == seat::life::empty) return &seat_at(i);
+  if (n == 2 * limit_) return nullptr;
+  seats_[n] = std::make_unique<seat>(static_cast<std::uint32_t>(n));
+  return seats_[n].get();
+}
+
+void process_engine::start_workers() {
+  if (!zygote_ || monotonic_ns() < start_pause_until_) return;
+  for (;;) {
+    {
+      const std::lock_guard hold(mutex_);
+      start_requested_ = false;
+      if (broken_ != breakage::none || alive_ >= wanted_workers()) return;
+    }
+    seat* s = empty_seat();
+    if (s == nullptr) return;  // leavers have all the seats: the first that goes makes room
+    try {
+      start_worker(*s);
+    } catch (const std::exception& e) {
+      return count_failed_start(e.what());
+    }
+  }
+}
+
+void process_engine::start_worker(seat& s) {
+  descriptor file = make_memfd("plait-worker", sizeof(channel));
+  descriptor_pair sockets = make_socket_pair(), errors = make_pipe();
+  auto* shared = static_cast<channel*>(map_shared(file.get(), sizeof(channel), s.shared));
+  const bool is_new = s.shared == nullptr;
+  s.shared = shared;
+  if (is_new) seat_count_.store(s.index + 1, std::memory_order_release);
+  watch(errors.ours.get(), errors_tag | std::uint64_t{s.index} << 8);
+  const spawn_command command{s.index, s.generation + 1};
+  const int fds[] = {file.get(), sockets.theirs.get(), errors.theirs.get()};
+  if (!send_packet(zygote_.get(), &command, sizeof command, fds, 3, 0))
+    throw_errno("cannot ask for a worker");
+  s.errors = std::move(errors.ours);
+  s.tail.clear();
+  wake_list wakes;
+  const std::lock_guard hold(mutex_);
+  ++s.generation;
+  s.state = seat::life::alive;
+  s.harvested.store(0, std::memory_order_relaxed);
+  s.placed = 0;
+  s.tasks = 0;
+  s.proven = false;
+  s.pid = 0;
+  s.socket = std::move(sockets.ours);
+  s.arena = {};
+  ++alive_;
+  ++started_;
+  dispatch(wakes);
+}
+
+void process_engine::retire(seat& s, wake_list& wakes) noexcept {
+  s.state = seat::life::retiring;
+  --alive_;
+  s.shared->leave.store(std::uint64_t{1} + s.placed, std::memory_order_seq_cst);
+  wake_for(s, wakes);
+  if (!std::exchange(start_requested_, true)) ring(alarm_.get());
+}
+
+void process_engine::dismiss_workers() {
+  wake_list wakes;
+  const std::lock_guard hold(mutex_);
+  dismissed_ = true;
+  dismissal_deadline_ = monotonic_ns() + dismissal_limit;
+  for (std::size_t i = 0; i < seat_count_; ++i)
+    if (seat_at(i).state == seat::life::alive) retire(seat_at(i), wakes);
+}
+
+bool process_engine::all_gone() {
+  for (std::size_t i = 0; i < seat_count_; ++i)
+    if (seat_at(i).state != seat::life::empty) return false;
+  return true;
+}
+
+void process_engine::tee(seat& s) {
+  char bytes[4096];
+  for (int turns = 0; turns < 16 && s.errors; ++turns) {
+    const auto n = read(s.errors.get(), bytes, sizeof bytes);
+    if (n < 0) return;
+    if (n == 0) {
+      s.errors = descriptor();
+      return;
+    }
+    write_all(STDERR_FILENO, bytes, static_cast<std::size_t>(n));
+    s.tail.append(bytes, static_cast<std::size_t>(n));
+    if (s.tail.size() > 2 * tail_size) s.tail.erase(0, s.tail.size() - tail_size);
+  }
+}
+
+// ---- deaths ------------------------------------------------------------------------------------
+
+void process_engine::bury(seat& s, int status, bool supervisor_died) {
+  tee(s);
+  s.errors = descriptor();
+  for (bool more = true; more;) {  // C4: what was answered is delivered first
+    reply_batch batch;
+    {
+      const std::lock_guard hold(mutex_);
+      more = harvest(s, batch);
+    }
+    resolve(batch);
+  }
+  std::vector<failure> failures;
+  judge(s, status, supervisor_died, failures);
+  reject_all(failures);
+}
+
+void process_engine::judge(seat& s, int status, bool supervisor_died,
+                           std::vector<failure>& failures) {
+  remote_job* victim = nullptr;
+  bool was_told_to_leave = false;
+  const worker_life life = s.shared->life.load(std::memory_order_seq_cst);
+  {
+    wake_list wakes;
+    const std::lock_guard hold(mutex_);
+    for (std::uint32_t q = s.placed; q != s.harvested.load(std::memory_order_relaxed); --q) {
+      remote_job* job = std::exchange(s.jobs[(q - 1) % slot_count], nullptr);
+      if (job == nullptr) continue;
+      if (s.slot_of(q - 1).state.load(std::memory_order_acquire) == slot_state::queued) {
+        pending_.push_front(*job);  // C4: never begun
+      } else {
+        victim = job;  // C4
+        victim->place_ = remote_job::place::resolving;
+      }
+    }
+    was_told_to_leave = s.state == seat::life::retiring;
+    if (s.state == seat::life::alive) --alive_;
+    s.state = seat::life::empty;
+    s.harvested.store(s.placed, std::memory_order_relaxed);
+    s.handle = descriptor();
+    s.socket = descriptor();
+    if (victim != nullptr) ++crashed_;
+    dispatch(wakes);
+  }
+  if (victim != nullptr || s.proven || was_told_to_leave) {
+    failed_starts_ = 0;
+  } else if (!supervisor_died && s.pid != 0) {
+    std::string reason = "worker " + std::to_string(s.pid) + " " + describe_status(status) +
+                         " before its first call" + (s.tail.empty() ? "" : ":\n" + s.tail);
+    if (life == worker_life::initializer_threw) {
+      decoder from(reinterpret_cast<const std::byte*>(s.shared->complaint),
+                   std::min<std::size_t>(s.shared->complaint_size, sizeof s.shared->complaint));
+      try {
+        throw_decoded(from);
+      } catch (const remote_error& e) {
+        reason = "it threw " + e.type() + ": " + e.what();
+      } catch (const std::exception& e) {
+        reason = "it threw " + demangled(typeid(e).name()) + ": " + e.what();
+      }
+    }
+    count_failed_start(reason);
+  }
+  if (victim == nullptr) return;
+  if (supervisor_died) {
+    failures.push_back({victim, std::make_exception_ptr(supervisor_lost(
+                                    "the workers' supervisor was killed while worker " +
+                                    std::to_string(s.pid) + " ran a " + victim->describe()))});
+    return;
+  }
+  worker_crashed::verdict v;
+  v.pid = s.pid;
+  v.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  v.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+  v.stderr_tail = s.tail.substr(s.tail.size() - std::min(s.tail.size(), tail_size));
+  v.call = victim->describe();
+  failures.push_back({victim, std::make_exception_ptr(worker_crashed(std::move(v)))});
+}
+
+bool process_engine::anybody_proven() {
+  for (std::size_t i = 0; i < seat_count_; ++i)
+    if (seat_at(i).state == seat::life::alive && seat_at(i).proven) return true;
+  return false;
+}
+
+void process_engine::count_failed_start(const std::string& reason) {
+  bool others_work = false;
+  {
+    const std::lock_guard hold(mutex_);
+    others_work = anybody_proven();
+  }
+  if (others_work) {  // the pool lives on with those it has, and tries again later
+    start_pause_until_ = monotonic_ns() + retry_pause;
+    return;
+  }
+  if (++failed_starts_ < max_failed_starts) return;
+  break_pool(options_.initializer != nullptr ? breakage::initializer : breakage::other,
+             (options_.initializer != nullptr ? "the pool's initializer failed in three workers: "
+                                              : "three workers in a row did not start: ") +
+                 reason);
+}
+
+void process_engine::break_pool(breakage how, std::string reason) {
+  {
+    const std::lock_guard hold(mutex_);
+    if (broken_ != breakage::none) return;
+    closed_ = true;
+    broken_ = how;
+    broken_reason_ = std::move(reason);
+  }
+  fail_pending();
+}
+
+std::exception_ptr process_engine::broken_error() const {
+  switch (broken_) {
+    case breakage::initializer:
+      return std::make_exception_ptr(initializer_failed(broken_reason_));
+    case breakage::image:
+      return std::make_exception_ptr(image_mismatch(broken_reason_));
+    default:
+      return std::make_exception_ptr(broken_executor(broken_reason_));
+  }
+}
+
+void process_engine::fail_pending() {
+  std::vector<failure> failures;
+  {
+    const std::lock_guard hold(mutex_);
+    while (remote_job* job = pending_.front()) {
+      pending_.remove(*job);
+      job->place_ = remote_job::place::resolving;
+      failures.push_back({job, broken_error()});
+    }
+  }
+  reject_all(failures);
+}
+
+// ---- balance -----------------------------------------------------------------------------------
+
+bool process_engine::unbalanced() {
+  const std::lock_guard hold(mutex_);
+  bool idle = false, loaded = false;
+  for (std::size_t i = 0; i < seat_count_; ++i) {
+    const seat& s = seat_at(i);
+    if (s.state == seat::life::empty) continue;
+    idle |= s.state == seat::life::alive && s.in_flight() == 0;
+    loaded |= s.in_flight() > 1;
+  }
+  return idle && loaded;
+}
+
+// Calls queued behind one that turned out long move to workers that have nothing to do.
+void process_engine::rebalance() {
+  if (!unbalanced()) return;
+  wake_list wakes;
+  const std::lock_guard hold(mutex_);
+  const std::int64_t now = monotonic_ns();
+  for (std::size_t i = 0; i < seat_count_; ++i) {
+    seat& s = seat_at(i);
+    if (s.state == seat::life::empty || s.in_flight() < 2) continue;
+    const slot& oldest = s.slot_of(s.harvested.load(std::memory_order_relaxed));
+    if (oldest.state.load(std::memory_order_relaxed) != slot_state::running ||
+        now - oldest.began.load(std::memory_order_relaxed) < old_call)
+      continue;
+    std::uint32_t to_move = s.in_flight() / 2;
+    for (std::uint32_t q = s.placed; to_move != 0 && q != s.harvested; --q, --to_move) {
+      remote_job* job = s.jobs[(q - 1) % slot_count];
+      if (job != nullptr && take_back(s, q - 1)) pending_.push_front(*job);
+    }
+  }
+  dispatch(wakes);
+}
+
+}  // namespace plait::detail

@@ -1,0 +1,111 @@
+#include "plait/processes/message.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+#include <new>
+#include <string>
+
+#include "plait/processes/errors.hpp"
+#include "processes/channel.hpp"
+#include "processes/descriptor.hpp"
+
+namespace plait {
+namespace {
+
+// Large calls that wait for a worker would each hold a descriptor: past this many they wait on the
+// heap, and move when they are placed.
+constexpr int max_waiting_memfds = 64;
+std::atomic<int> memfds{0};
+
+}  // namespace
+
+void encoder::grow(std::size_t more) {
+  const std::size_t used = size();
+  const std::size_t wanted = std::max(used + more, 2 * used);
+  if (wanted < used) throw std::bad_alloc();
+  if (fd_ >= 0) return grow_memfd(wanted);
+  if (wanted > detail::arena_limit && memfds.load(std::memory_order_relaxed) < max_waiting_memfds) {
+    return grow_memfd(wanted);
+  }
+  auto* storage = static_cast<std::byte*>(begin_ == inline_ ? std::malloc(wanted)
+                                                            : std::realloc(begin_, wanted));
+  if (storage == nullptr) throw std::bad_alloc();
+  if (begin_ == inline_) __builtin_memcpy(storage, inline_, used);
+  begin_ = storage;
+  cursor_ = storage + used;
+  end_ = storage + wanted;
+}
+
+void encoder::grow_memfd(std::size_t capacity) {
+  constexpr std::size_t page = 4096;
+  const std::size_t used = size();
+  capacity = (capacity + page - 1) / page * page;
+  if (fd_ < 0) {
+    detail::descriptor file = detail::make_memfd("plait-message", capacity);
+    auto* storage = static_cast<std::byte*>(detail::map_shared(file.get(), capacity));
+    __builtin_memcpy(storage, begin_, used);
+    if (begin_ != inline_) std::free(begin_);
+    begin_ = storage;
+    fd_ = file.release();
+    memfds.fetch_add(1, std::memory_order_relaxed);
+  } else {
+    if (const int error = posix_fallocate(fd_, 0, static_cast<off_t>(capacity))) {
+      errno = error;
+      detail::throw_errno("no memory for a large message");
+    }
+    void* storage =
+        mremap(begin_, static_cast<std::size_t>(end_ - begin_), capacity, MREMAP_MAYMOVE);
+    if (storage == MAP_FAILED) detail::throw_errno("mremap");
+    begin_ = static_cast<std::byte*>(storage);
+  }
+  cursor_ = begin_ + used;
+  end_ = begin_ + capacity;
+}
+
+void encoder::move_to_memfd() {
+  if (fd_ < 0) grow_memfd(std::max<std::size_t>(size(), 1));
+}
+
+void encoder::free_storage() noexcept {
+  if (fd_ >= 0) {
+    munmap(begin_, static_cast<std::size_t>(end_ - begin_));
+    close(fd_);
+    memfds.fetch_sub(1, std::memory_order_relaxed);
+  } else {
+    std::free(begin_);
+  }
+}
+
+void encoder::clear() noexcept {
+  if (begin_ != inline_) {
+    free_storage();
+    fd_ = -1;
+    begin_ = inline_;
+    end_ = inline_ + inline_capacity;
+  }
+  cursor_ = begin_;
+}
+
+namespace detail {
+
+void throw_truncated(std::size_t wanted, std::size_t left) {
+  throw serialization_error("cannot decode: " + std::to_string(wanted) +
+                            " bytes are expected where " + std::to_string(left) + " are left");
+}
+void throw_bad_size(std::uint64_t count, std::size_t left) {
+  throw serialization_error("cannot decode: " + std::to_string(count) +
+                            " elements are announced where " + std::to_string(left) +
+                            " bytes are left");
+}
+void throw_bad_value(const char* what) {
+  throw serialization_error(std::string("cannot decode: ") + what);
+}
+
+}  // namespace detail
+}  // namespace plait

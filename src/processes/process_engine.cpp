@@ -1,0 +1,495 @@
+#include "processes/process_engine.hpp"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "plait/threads/cpu_count.hpp"
+#include "processes/reply_batch.hpp"
+
+namespace plait::detail {
+
+thread_local const process_engine* resolving_engine = nullptr;
+
+namespace {
+
+// A child that the user forked has the pool's memory, but neither its manager nor its workers.
+std::atomic<unsigned> forks{0};
+unsigned watch_forks() {
+  static const int registered =
+      pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1, std::memory_order_relaxed); });
+  static_cast<void>(registered);
+  return forks.load(std::memory_order_relaxed);
+}
+
+constexpr std::int64_t queued_ns_a_worker = 200'000;  // enough to hide the way there and back
+
+}  // namespace
+
+void process_engine::job_list::push_back(remote_job& job) noexcept {
+  job.next_ = nullptr;
+  job.previous_ = tail_;
+  (tail_ != nullptr ? tail_->next_ : head_) = &job;
+  tail_ = &job;
+  job.place_ = remote_job::place::pending;
+  ++size_;
+}
+
+void process_engine::job_list::push_front(remote_job& job) noexcept {
+  job.previous_ = nullptr;
+  job.next_ = head_;
+  (head_ != nullptr ? head_->previous_ : tail_) = &job;
+  head_ = &job;
+  job.place_ = remote_job::place::pending;
+  ++size_;
+}
+
+void process_engine::job_list::remove(remote_job& job) noexcept {
+  (job.previous_ != nullptr ? job.previous_->next_ : head_) = job.next_;
+  (job.next_ != nullptr ? job.next_->previous_ : tail_) = job.previous_;
+  job.place_ = remote_job::place::nowhere;
+  --size_;
+}
+
+process_engine::process_engine(process_pool_options options)
+    : options_(options),
+      limit_(options.max_workers != 0 ? options.max_workers : usable_cpu_count()),
+      may_spin_(usable_cpu_count() > 1),
+      fork_generation_(watch_forks()),
+      seats_(new std::unique_ptr<seat>[2 * limit_]) {
+  if (nesting_depth >= max_nesting_depth)
+    throw broken_executor("process pools are nested more than " +
+                          std::to_string(max_nesting_depth) + " deep");
+  page_file_ = make_memfd("plait-pool", sizeof(pool_page));
+  page_ = static_cast<pool_page*>(map_shared(page_file_.get(), sizeof(pool_page)));
+  doorbell_ = make_eventfd();
+  alarm_ = make_eventfd();
+  events_ = descriptor(epoll_create1(EPOLL_CLOEXEC));
+  if (!events_) throw_errno("epoll_create1");
+  known_modules_ = known_modules().size();
+  if (std::getenv(zygote_variable) != nullptr) {
+    // Static initialisation in a process that will be a zygote; or a main that should not run.
+    closed_ = true;
+    broken_ = breakage::other;
+    broken_reason_ =
+        "this process was started to be a pool's worker: its own pools of static duration do not "
+        "work, and with a static C library main must first call plait::run_worker_if_requested()";
+    return;
+  }
+  // No handler of the program's signals runs on our thread.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  add_ref();  // the manager's
+  try {
+    manager_ = std::thread([this] { manage(); });
+  } catch (...) {
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    munmap(page_, sizeof(pool_page));
+    throw;
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+process_engine::~process_engine() {
+  for (std::size_t i = 0; i < seat_count_; ++i) munmap(seat_at(i).shared, sizeof(channel));
+  munmap(page_, sizeof(pool_page));
+}
+
+// ---- placing -----------------------------------------------------------------------------------
+
+std::uint32_t process_engine::depth() const noexcept {
+  if (typical_ns_ < 0) return 2;
+  constexpr std::int64_t most = slot_count - 4;
+  return static_cast<std::uint32_t>(
+      std::min(most, 1 + queued_ns_a_worker / std::max<std::int64_t>(typical_ns_, 1)));
+}
+
+seat* process_engine::choose() noexcept {
+  seat* best = nullptr;
+  std::uint32_t least = depth();
+  const std::size_t n = seat_count_.load(std::memory_order_relaxed);
+  for (std::size_t i = 0; i < n; ++i) {
+    seat& s = seat_at(i);
+    if (s.state != seat::life::alive || s.in_flight() >= least) continue;
+    best = &s;
+    least = s.in_flight();
+    if (least == 0) break;
+  }
+  return best;
+}
+
+process_engine::placement process_engine::place(seat& s, remote_job& job) noexcept {
+  slot& to = s.slot_of(s.placed);
+  const std::size_t n = job.request.size();
+  if (n <= sizeof to.bytes) {
+    to.where = tier::in_slot;
+    __builtin_memcpy(to.bytes, job.request.data(), n);
+  } else if (n <= arena_limit) {
+    const std::uint64_t offset = s.arena.allocate(n);
+    if (offset == ring_arena::full) return placement::no_room;
+    to.where = tier::in_arena;
+    to.offset = static_cast<std::uint32_t>(offset);
+    __builtin_memcpy(s.shared->requests + offset, job.request.data(), n);
+  } else {
+    try {
+      job.request.move_to_memfd();
+    } catch (...) {
+      return s.in_flight() == 0 ? placement::impossible : placement::no_room;
+    }
+    const int fd = job.request.fd();
+    to.where = tier::in_memfd;
+    if (!send_packet(s.socket.get(), "", 1, &fd, 1, MSG_DONTWAIT))
+      return s.in_flight() == 0 ? placement::impossible : placement::no_room;
+  }
+  to.size = n;
+  to.entry = job.entry_;
+  const std::uint32_t index = s.placed % slot_count;
+  s.jobs[index] = &job;
+  s.marks[index] = s.arena.mark();
+  job.place_ = remote_job::place::placed;
+  job.seat_ = s.index;
+  job.sequence_ = s.placed++;
+  ++s.tasks;
+  to.state.store(slot_state::queued, std::memory_order_seq_cst);
+  return placement::done;
+}
+
+void process_engine::wake_for(seat& s, wake_list& wakes) noexcept {
+  auto& asleep = s.shared->asleep;  // C5
+  if (asleep.load(std::memory_order_seq_cst) != 0 &&
+      asleep.exchange(0, std::memory_order_seq_cst) != 0)
+    wakes.add(*s.shared);
+}
+
+void process_engine::dispatch(wake_list& wakes) noexcept {
+  while (!pending_.empty()) {
+    seat* s = choose();
+    if (s == nullptr) return;
+    remote_job& job = *pending_.front();
+    pending_.remove(job);
+    switch (place(*s, job)) {
+      case placement::no_room:
+        return pending_.push_front(job);
+      case placement::impossible:
+        impossible_.push_back(job);
+        job.place_ = remote_job::place::resolving;  // the manager rejects it
+        ring(alarm_.get());
+        break;
+      case placement::done:
+        wake_for(*s, wakes);
+        if (options_.max_tasks_per_child != 0 && s->tasks >= options_.max_tasks_per_child)
+          retire(*s, wakes);
+    }
+  }
+}
+
+// One from the start, so that the first call finds it; then as many as there are calls.
+std::size_t process_engine::wanted_workers() const noexcept {
+  const std::size_t calls = unfinished_.load(std::memory_order_relaxed);
+  return std::min(limit_, calls == 0 && started_ == 0 && !closed_ ? 1 : calls);
+}
+
+void process_engine::refuse(remote_job& job) const {
+  job.cancelled();
+  if (forks.load(std::memory_order_relaxed) != fork_generation_)
+    throw broken_executor("this process was forked from the one that owns the pool");
+  if (broken_ != breakage::none) std::rethrow_exception(broken_error());
+  throw executor_shutdown();
+}
+
+void process_engine::enqueue(remote_job& job) {
+  if (forks.load(std::memory_order_relaxed) != fork_generation_) [[unlikely]]
+    refuse(job);
+  bool need_manager = false;
+  {
+    wake_list wakes;
+    std::unique_lock hold(mutex_);
+    if (module_of(job.entry_) >= known_modules_) [[unlikely]] {
+      hold.unlock();
+      job.cancelled();
+      throw function_not_found(
+          "the function's library was opened after the pool was created: create the pool later");
+    }
+    if (closed_) [[unlikely]] {
+      hold.unlock();
+      refuse(job);
+    }
+    add_ref();
+    job.engine_ = this;
+    const auto unfinished = unfinished_.fetch_add(1, std::memory_order_relaxed) + 1;
+    pending_.push_back(job);
+    dispatch(wakes);
+    if (alive_ < std::min(limit_, unfinished) && !start_requested_)
+      need_manager = start_requested_ = true;
+    hold.unlock();
+  }
+  if (need_manager) ring(alarm_.get());
+}
+
+// ---- taking back -------------------------------------------------------------------------------
+
+bool process_engine::take_back(seat& s, std::uint32_t sequence) noexcept {
+  auto expected = slot_state::queued;
+  if (!s.slot_of(sequence).state.compare_exchange_strong(expected, slot_state::revoked,
+                                                         std::memory_order_acq_rel))
+    return false;  // C1: the worker has it
+  remote_job*& job = s.jobs[sequence % slot_count];
+  job->place_ = remote_job::place::nowhere;
+  job = nullptr;
+  --s.tasks;
+  return true;
+}
+
+bool process_engine::withdraw(remote_job& job) noexcept {
+  {
+    const std::lock_guard hold(mutex_);
+    if (job.place_ == remote_job::place::pending) {
+      pending_.remove(job);
+    } else if (job.place_ != remote_job::place::placed ||
+               !take_back(seat_at(job.seat_), job.sequence_)) {
+      return false;
+    }
+  }
+  job.cancelled();
+  finished(1);
+  return true;
+}
+
+void process_engine::copy_reply(seat& s, slot& from, reply_batch& batch, remote_job& job) noexcept {
+  auto& to = batch.add(job);
+  const std::size_t n = from.size;
+  to.answer = {to.bytes, n, from.state.load(std::memory_order_relaxed) == slot_state::done};
+  if (from.where == tier::in_slot && n <= sizeof to.bytes) {  // C6
+    __builtin_memcpy(to.bytes, from.bytes, n);
+  } else if (from.where == tier::in_arena && n <= arena_size && from.offset <= arena_size - n) {
+    auto* bytes = static_cast<std::byte*>(std::malloc(n));
+    if (bytes == nullptr) {
+      to.trouble = "no memory for the result";
+      return;
+    }
+    __builtin_memcpy(bytes, s.shared->replies + from.offset, n);
+    to.where = tier::in_arena;
+    to.answer.bytes = bytes;
+  } else if (from.where == tier::in_memfd) {
+    descriptor fds[max_sent];
+    std::size_t count = 0;
+    char byte;
+    if (receive_packet(s.socket.get(), &byte, 1, fds, &count, MSG_DONTWAIT) <= 0 || count != 1) {
+      to.trouble = "a large result did not arrive: too few file descriptors?";
+      return;
+    }
+    void* memory = mmap(nullptr, n, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fds[0].get(), 0);
+    if (memory == MAP_FAILED) {
+      to.trouble = "no memory to map a large result";
+      return;
+    }
+    to.where = tier::in_memfd;
+    to.answer.bytes = static_cast<const std::byte*>(memory);
+  } else {
+    to.trouble = "the worker's answer is damaged";
+  }
+}
+
+bool process_engine::harvest(seat& s, reply_batch& batch) noexcept {
+  bool took = false;
+  std::uint32_t sequence = s.harvested.load(std::memory_order_relaxed);
+  for (; sequence != s.placed && !batch.full(); ++sequence) {
+    slot& from = s.slot_of(sequence);
+    const auto state = from.state.load(std::memory_order_acquire);  // C2
+    if (state != slot_state::done && state != slot_state::failed && state != slot_state::passed)
+      break;
+    took = true;
+    const std::uint32_t index = sequence % slot_count;
+    if (remote_job* job = std::exchange(s.jobs[index], nullptr)) {
+      job->place_ = remote_job::place::resolving;
+      copy_reply(s, from, batch, *job);
+      const std::int64_t ns = std::max<std::int64_t>(from.took, 0);
+      typical_ns_ = typical_ns_ < 0 ? ns : typical_ns_ + (ns - typical_ns_) / 8;
+      s.proven = true;
+    }
+    s.arena.free_up_to(s.marks[index]);
+    from.state.store(slot_state::free, std::memory_order_relaxed);
+  }
+  if (took) {
+    s.harvested.store(sequence, std::memory_order_relaxed);
+    s.shared->harvested.store(sequence, std::memory_order_release);
+  }
+  return took;
+}
+
+bool process_engine::harvest_ready() noexcept {
+  bool took = false;
+  const std::size_t n = seat_count_.load(std::memory_order_acquire);
+  for (std::size_t i = 0; i < n; ++i) {
+    seat& s = seat_at(i);
+    while (s.has_reply()) {
+      reply_batch batch;
+      {
+        wake_list wakes;
+        const std::lock_guard hold(mutex_);
+        if (s.state == seat::life::empty || !harvest(s, batch)) break;
+        took = true;
+        dispatch(wakes);
+      }
+      resolve(batch);
+    }
+  }
+  return took;
+}
+
+void process_engine::resolve(reply_batch& batch) noexcept {
+  const auto* before = std::exchange(resolving_engine, this);
+  for (auto& item : batch) {
+    if (item.trouble != nullptr) {
+      item.job->reject(std::make_exception_ptr(serialization_error(item.trouble)));
+    } else {
+      item.job->resolve(item.answer);
+      reply_batch::free_bytes(item);
+    }
+  }
+  resolving_engine = before;
+  const std::size_t n = batch.size();
+  batch.clear();
+  if (n != 0) finished(n);
+}
+
+void process_engine::reject_all(std::vector<failure>& failures) noexcept {
+  if (failures.empty()) return;
+  const auto* before = std::exchange(resolving_engine, this);
+  for (auto& f : failures) f.job->reject(std::move(f.error));
+  resolving_engine = before;
+  finished(failures.size());
+  failures.clear();
+}
+
+void process_engine::finished(std::size_t calls) noexcept {
+  if (unfinished_.fetch_sub(calls, std::memory_order_seq_cst) == calls &&
+      closing_.load(std::memory_order_seq_cst))
+    ring(alarm_.get());
+}
+
+// ---- waiting -----------------------------------------------------------------------------------
+
+bool process_engine::spin_until_done(remote_job& job) noexcept {
+  const std::int64_t until = monotonic_ns() + spin_budget_ns;
+  do {
+    for (int i = 0; i < 16; ++i) {
+      harvest_ready();
+      if (job.is_done()) return true;
+      relax();
+    }
+  } while (monotonic_ns() < until);
+  return false;
+}
+
+void process_engine::assist(remote_job& job) noexcept {
+  if (!may_spin_) return;
+  if (spins_to_skip_.load(std::memory_order_relaxed) > 0) {
+    spins_to_skip_.fetch_sub(1, std::memory_order_relaxed);
+    harvest_ready();
+    return;
+  }
+  // While we look, nobody needs to be woken.
+  pollers_.fetch_add(1, std::memory_order_seq_cst);
+  page_->listener.store(pool_page::nobody, std::memory_order_seq_cst);
+  page_->hot.store(1, std::memory_order_relaxed);
+  const bool paid_off = spin_until_done(job);
+  if (pollers_.fetch_sub(1, std::memory_order_seq_cst) == 1) {
+    page_->listener.store(pool_page::always, std::memory_order_seq_cst);
+    harvest_ready();  // C5: what came before the store rang nobody's bell
+  }
+  if (paid_off) {
+    spin_penalty_.store(0, std::memory_order_relaxed);
+  } else {
+    const int penalty = std::min(256, 2 * spin_penalty_.load(std::memory_order_relaxed) + 1);
+    spin_penalty_.store(penalty, std::memory_order_relaxed);
+    spins_to_skip_.store(penalty, std::memory_order_relaxed);
+    page_->hot.store(0, std::memory_order_relaxed);
+  }
+}
+
+// ---- the end -----------------------------------------------------------------------------------
+
+void process_engine::shutdown(shutdown_options options) {
+  if (forks.load(std::memory_order_relaxed) != fork_generation_) return;  // the parent's pool
+  std::vector<remote_job*> withdrawn;
+  {
+    const std::lock_guard hold(mutex_);
+    closed_ = true;
+    if (options.pending == shutdown_options::pending_calls::cancel) {
+      while (!pending_.empty()) {
+        withdrawn.push_back(pending_.front());
+        pending_.remove(*pending_.front());
+      }
+      for (std::size_t i = 0; i < seat_count_; ++i) {
+        seat& s = seat_at(i);
+        if (s.state == seat::life::empty) continue;
+        for (std::uint32_t q = s.harvested; q != s.placed; ++q) {
+          remote_job* job = s.jobs[q % slot_count];
+          if (job != nullptr && take_back(s, q)) withdrawn.push_back(job);
+        }
+      }
+    }
+  }
+  const auto* before = std::exchange(resolving_engine, this);
+  for (remote_job* job : withdrawn) job->cancelled();
+  resolving_engine = before;
+  if (!withdrawn.empty()) finished(withdrawn.size());
+  closing_.store(true, std::memory_order_seq_cst);
+  ring(alarm_.get());
+  wait_for_manager();
+}
+
+void process_engine::wait_for_manager() {
+  // From a done callback there is nothing to wait for that would not wait for us.
+  const std::lock_guard hold(join_mutex_);
+  if (!manager_.joinable()) return;
+  if (resolving_engine == this) {
+    manager_.detach();
+  } else {
+    manager_.join();
+  }
+}
+
+std::vector<int> process_engine::worker_pids() {
+  const std::lock_guard hold(mutex_);
+  std::vector<int> pids;
+  for (std::size_t i = 0; i < seat_count_; ++i)
+    if (seat_at(i).state != seat::life::empty && seat_at(i).pid != 0)
+      pids.push_back(seat_at(i).pid);
+  return pids;
+}
+
+process_pool_statistics process_engine::statistics() {
+  const std::lock_guard hold(mutex_);
+  process_pool_statistics now{};
+  now.unfinished = unfinished_.load(std::memory_order_relaxed);
+  now.queued = pending_.size();
+  now.started = started_;
+  now.crashed = crashed_;
+  for (std::size_t i = 0; i < seat_count_; ++i) {
+    const seat& s = seat_at(i);
+    if (s.state == seat::life::empty) continue;
+    ++now.workers;
+    for (std::uint32_t q = s.harvested; q != s.placed; ++q)
+      now.queued += s.slot_of(q).state.load(std::memory_order_relaxed) == slot_state::queued;
+  }
+  return now;
+}
+
+// ---- the doors for the templates ---------------------------------------------------------------
+
+void remote_job::assist_engine() noexcept {
+  if (engine_ != nullptr) engine_->assist(*this);
+}
+bool remote_job::withdraw() noexcept { return engine_ != nullptr && engine_->withdraw(*this); }
+void remote_job::release_engine() noexcept {
+  if (engine_ != nullptr) engine_->release();
+}
+
+}  // namespace plait::detail

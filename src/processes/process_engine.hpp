@@ -1,0 +1,191 @@
+// The pool behind the handle: where calls wait, which worker has which, and who takes replies back.
+//
+// Two kinds of threads meet here. Callers place calls straight into a worker's channel and, while
+// they wait, take replies out of all channels themselves. The manager thread sleeps until a worker
+// rings and nobody is polling; it alone starts workers, hears of deaths and judges them.
+//
+// One mutex guards the bookkeeping; under it nothing blocks, and no user code runs. Replies are
+// copied out under it and decoded after it.
+//
+// Files: process_engine.cpp places and takes back; manager.cpp is the manager thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "plait/processes/process_pool_executor.hpp"
+#include "processes/seat.hpp"
+#include "processes/zygote.hpp"
+
+namespace plait::detail {
+
+// Replies that were copied out of the channels, on their way to their futures.
+class reply_batch;
+
+class process_engine {
+ public:
+  explicit process_engine(process_pool_options options);
+  process_engine(const process_engine&) = delete;
+  ~process_engine();
+
+  // Takes the job over, or throws: then the job has been cancelled.
+  void enqueue(remote_job& job);
+  // Helps along while a thread waits for `job`: takes replies back, and looks on for a while if
+  // that has paid off lately.
+  void assist(remote_job& job) noexcept;
+  // Takes back a call that has not begun; true if it did, and the call is cancelled.
+  bool withdraw(remote_job& job) noexcept;
+  void shutdown(shutdown_options options);
+
+  std::vector<int> worker_pids();
+  process_pool_statistics statistics();
+  std::size_t limit() const noexcept { return limit_; }
+
+  void add_ref() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+  void release() noexcept {
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+
+ private:
+  // Workers that sleep and have been given calls: woken after the mutex is free.
+  class wake_list {
+   public:
+    ~wake_list() { flush(); }
+    void add(channel& c) noexcept {
+      if (count_ == capacity) flush();
+      asleep_[count_++] = &c;
+    }
+    void flush() noexcept {
+      while (count_ != 0) futex_wake(asleep_[--count_]->asleep);
+    }
+
+   private:
+    static constexpr std::size_t capacity = 8;
+    channel* asleep_[capacity];
+    std::size_t count_ = 0;
+  };
+  // Calls in order of submission.
+  class job_list {
+   public:
+    bool empty() const noexcept { return head_ == nullptr; }
+    std::size_t size() const noexcept { return size_; }
+    void push_back(remote_job& job) noexcept;
+    void push_front(remote_job& job) noexcept;
+    void remove(remote_job& job) noexcept;
+    remote_job* front() const noexcept { return head_; }
+
+   private:
+    remote_job *head_ = nullptr, *tail_ = nullptr;
+    std::size_t size_ = 0;
+  };
+  enum class placement { done, no_room, impossible };
+  struct failure {
+    remote_job* job;
+    std::exception_ptr error;
+  };
+  enum class breakage { none, initializer, image, other };
+
+  // process_engine.cpp; those marked (m) need the mutex.
+  std::uint32_t depth() const noexcept;                      // (m) calls a worker may hold
+  seat* choose() noexcept;                                   // (m)
+  placement place(seat& s, remote_job& job) noexcept;        // (m)
+  void dispatch(wake_list& wakes) noexcept;                  // (m) pending calls to seats
+  void wake_for(seat& s, wake_list& wakes) noexcept;         // (m)
+  bool take_back(seat& s, std::uint32_t sequence) noexcept;  // (m) C1
+  bool harvest(seat& s, reply_batch& batch) noexcept;        // (m)
+  void copy_reply(seat& s, slot& from, reply_batch& batch, remote_job& job) noexcept;  // (m)
+  std::size_t wanted_workers() const noexcept;                                         // (m)
+  void refuse(remote_job& job) const;
+  bool harvest_ready() noexcept;
+  void resolve(reply_batch& batch) noexcept;
+  void reject_all(std::vector<failure>& failures) noexcept;
+  void finished(std::size_t calls) noexcept;
+  bool spin_until_done(remote_job& job) noexcept;
+  seat& seat_at(std::size_t i) const noexcept { return *seats_[i]; }
+  void wait_for_manager();
+
+  // manager.cpp: the manager thread and nobody else.
+  void manage() noexcept;
+  void manage_until_done();
+  void sleep_until_event();
+  void reject_impossible();
+  void keep_deadlines();
+  bool all_gone();
+  bool anybody_proven();  // (m)
+  void handle_event(std::uint64_t tag);
+  void start_zygote();
+  void greet();
+  void hear_zygote();
+  void heed(const zygote_report& report, descriptor handle);
+  void lose_zygote();
+  void end_zygote();
+  void start_workers();
+  void start_worker(seat& s);
+  seat* empty_seat();
+  void tee(seat& s);
+  void bury(seat& s, int status, bool supervisor_died);
+  void judge(seat& s, int status, bool supervisor_died, std::vector<failure>& failures);
+  void count_failed_start(const std::string& reason);
+  void break_pool(breakage how, std::string reason);
+  void fail_pending();
+  void retire(seat& s, wake_list& wakes) noexcept;  // (m)
+  void rebalance();
+  bool unbalanced();
+  void dismiss_workers();
+  std::exception_ptr broken_error() const;
+  std::int64_t sleep_limit_ns();
+  void watch(int fd, std::uint64_t tag);
+
+  const process_pool_options options_;
+  const std::size_t limit_;
+  const bool may_spin_;
+  const unsigned fork_generation_;
+  std::atomic<std::size_t> references_{1};
+
+  std::mutex mutex_;
+  std::unique_ptr<std::unique_ptr<seat>[]> seats_;  // 2 * limit_ at most: leavers and successors
+  std::atomic<std::size_t> seat_count_{0};          // grows only
+  job_list pending_;
+  job_list impossible_;    // calls that could not even be handed over: the manager rejects them
+  std::size_t alive_ = 0;  // seats in life::alive
+  bool closed_ = false;
+  bool start_requested_ = false;
+  breakage broken_ = breakage::none;
+  std::string broken_reason_;
+  std::int64_t typical_ns_ = -1;  // a call's time, lately; -1: not known
+  std::size_t started_ = 0, crashed_ = 0;
+
+  std::atomic<std::size_t> unfinished_{0};
+  std::atomic<bool> closing_{false};
+  std::atomic<int> pollers_{0};
+  std::atomic<int> spins_to_skip_{0}, spin_penalty_{0};
+
+  pool_page* page_ = nullptr;
+  descriptor page_file_, doorbell_, alarm_, events_;
+
+  // The manager's alone.
+  int zygote_pid_ = -1;
+  descriptor zygote_;
+  bool zygote_ready_ = false;
+  std::int64_t zygote_deadline_ = 0;
+  std::uint64_t nonce_ = 0;
+  std::size_t known_modules_ = 0;  // guarded by the mutex
+  unsigned failed_starts_ = 0;
+  std::int64_t start_pause_until_ = 0;
+  bool dismissed_ = false;
+  std::int64_t dismissal_deadline_ = 0;
+
+  std::mutex join_mutex_;
+  std::thread manager_;
+};
+
+// Non-null while this thread resolves futures of that engine: callbacks must not wait for it.
+extern thread_local const process_engine* resolving_engine;
+
+}  // namespace plait::detail

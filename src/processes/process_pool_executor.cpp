@@ -1,0 +1,36 @@
+#include "plait/processes/process_pool_executor.hpp"
+
+#include <stdexcept>
+
+#include "processes/process_engine.hpp"
+
+namespace plait {
+
+process_pool_executor::process_pool_executor(process_pool_options options)
+    : engine_(new detail::process_engine(options)) {}
+
+process_pool_executor::~process_pool_executor() {
+  engine_->shutdown({});
+  engine_->release();
+}
+
+void process_pool_executor::post(detail::remote_job& job) { engine_->enqueue(job); }
+
+void process_pool_executor::shutdown(shutdown_options options) { engine_->shutdown(options); }
+
+std::size_t process_pool_executor::max_workers() const noexcept { return engine_->limit(); }
+
+std::vector<int> process_pool_executor::worker_pids() const { return engine_->worker_pids(); }
+
+process_pool_statistics process_pool_executor::statistics() const { return engine_->statistics(); }
+
+// Enough to keep every worker's queue full with the shortest calls.
+std::size_t process_pool_executor::default_window() const noexcept {
+  return engine_->limit() * detail::slot_count;
+}
+
+void process_pool_executor::refuse_count() {
+  throw std::invalid_argument("process_pool_executor: the number of workers must be positive");
+}
+
+}  // namespace plait

@@ -1,0 +1,59 @@
+// One worker's place in a pool: the pool's side of a channel, and what is known of the process.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "plait/processes/remote_call.hpp"
+#include "processes/channel.hpp"
+#include "processes/descriptor.hpp"
+
+namespace plait::detail {
+
+// Guarded by the engine's mutex, but for the two that pollers peek at.
+struct seat {
+  enum class life : std::uint8_t {
+    empty,     // no process, no channel
+    alive,     // takes calls, also while its process is still starting
+    retiring,  // takes no more calls, finishes those it has, and leaves
+  };
+  explicit seat(std::uint32_t i) noexcept : index(i) {}
+
+  const std::uint32_t index;
+  // Set once, before the seat is published; the memory behind it changes with each generation.
+  channel* shared = nullptr;
+  std::atomic<std::uint32_t> harvested{
+      0};  // sequence number of the oldest call that is not taken back
+
+  life state = life::empty;
+  std::uint32_t generation = 0;
+  std::uint32_t placed = 0;  // sequence number of the next call
+  std::size_t tasks = 0;     // calls placed and not taken back, in this worker's life
+  bool proven = false;       // it has answered a call
+  int pid = 0;               // 0 until the zygote has told
+  descriptor handle;         // pidfd
+  descriptor socket;         // for large messages
+  remote_job* jobs[slot_count] = {};
+  std::uint64_t marks[slot_count] = {};  // of `arena` after each placed call
+  ring_arena arena;
+
+  // The manager's alone.
+  descriptor errors;  // what the worker writes to its standard error
+  std::string tail;   // the end of it
+
+  slot& slot_of(std::uint32_t sequence) const noexcept {
+    return shared->slots[sequence % slot_count];
+  }
+  std::uint32_t in_flight() const noexcept {
+    return placed - harvested.load(std::memory_order_relaxed);
+  }
+  // Whether a reply is there to be taken. Any thread, without the mutex: a hint.
+  bool has_reply() const noexcept {
+    const auto s =
+        slot_of(harvested.load(std::memory_order_relaxed)).state.load(std::memory_order_seq_cst);
+    return s == slot_state::done || s == slot_state::failed || s == slot_state::passed;
+  }
+};
+
+}  // namespace plait::detail

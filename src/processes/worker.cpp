@@ -1,0 +1,216 @@
+#include "processes/worker.hpp"
+
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <string>
+
+#include "plait/processes/errors.hpp"
+#include "plait/processes/remote_call.hpp"
+#include "processes/exception_wire.hpp"
+
+namespace plait::detail {
+namespace {
+
+// Set in a child that a call forked: it runs on in our loop, and must not touch the channel.
+bool is_stray = false;
+
+// A large message's own memfd, mapped while it is decoded.
+class received_message {
+ public:
+  received_message(int socket, std::size_t size) : size_(size) {
+    descriptor fds[max_sent];
+    std::size_t count = 0;
+    char byte;
+    if (receive_packet(socket, &byte, 1, fds, &count, 0) <= 0 || count != 1)
+      throw_errno("a large argument did not arrive");
+    memory_ = map_shared(fds[0].get(), size);
+  }
+  received_message(const received_message&) = delete;
+  ~received_message() { munmap(memory_, size_); }
+  const std::byte* bytes() const noexcept { return static_cast<const std::byte*>(memory_); }
+
+ private:
+  void* memory_;
+  std::size_t size_;
+};
+
+class worker {
+ public:
+  explicit worker(worker_setup setup) : setup_(std::move(setup)), shared_(*setup_.shared) {}
+
+  [[noreturn]] void run() {
+    pthread_atfork(nullptr, nullptr, [] { is_stray = true; });
+    shared_.life.store(worker_life::initializing, std::memory_order_relaxed);
+    if (setup_.initializer != 0) initialize();
+    shared_.life.store(worker_life::ready, std::memory_order_seq_cst);
+    while (await_call()) {
+      slot& s = slot_at(next_);
+      auto expected = slot_state::queued;
+      if (s.state.compare_exchange_strong(expected, slot_state::running,
+                                          std::memory_order_acq_rel)) {  // C1
+        run_call(s);
+      } else {
+        if (s.where == tier::in_memfd) received_message(setup_.socket.get(), s.size);  // not ours
+        finish(s, slot_state::passed);                                                 // C3
+      }
+    }
+    leave(0);
+  }
+
+ private:
+  slot& slot_at(std::uint32_t sequence) noexcept { return shared_.slots[sequence % slot_count]; }
+  bool has_call() noexcept {
+    const auto state = slot_at(next_).state.load(std::memory_order_seq_cst);
+    return state == slot_state::queued || state == slot_state::revoked;
+  }
+  bool told_to_leave() const noexcept {
+    return shared_.leave.load(std::memory_order_seq_cst) == std::uint64_t{1} + next_;
+  }
+
+  // True when slot next_ is ours to take, false when it is time to go.
+  bool await_call() noexcept {
+    for (;;) {
+      if (has_call()) return true;
+      if (told_to_leave()) return false;
+      if (spin()) continue;
+      shared_.asleep.store(1, std::memory_order_seq_cst);  // C5
+      if (!has_call() && !told_to_leave()) futex_wait(shared_.asleep, 1);
+      shared_.asleep.store(0, std::memory_order_relaxed);
+    }
+  }
+  // Looks on for a while, if the pool says that somebody is awake on its side.
+  bool spin() noexcept {
+    if (setup_.pool->hot.load(std::memory_order_relaxed) == 0) return false;
+    const std::int64_t until = monotonic_ns() + spin_budget_ns;
+    do {
+      for (int i = 0; i < 32; ++i) {
+        if (has_call()) return true;
+        relax();
+      }
+    } while (setup_.pool->hot.load(std::memory_order_relaxed) != 0 && monotonic_ns() < until);
+    return has_call();
+  }
+
+  void initialize() {
+    std::exception_ptr error;
+    try {
+      reinterpret_cast<void (*)()>(const_cast<void*>(code_of(setup_.initializer)))();
+      return;
+    } catch (...) {
+      error = std::current_exception();
+    }
+    encoder text;
+    encode_exception(text, error);
+    const std::size_t n = std::min(text.size(), sizeof shared_.complaint);
+    __builtin_memcpy(shared_.complaint, text.data(), n);
+    shared_.complaint_size.store(static_cast<std::uint32_t>(n), std::memory_order_relaxed);
+    shared_.life.store(worker_life::initializer_threw, std::memory_order_seq_cst);
+    leave(1);
+  }
+
+  void run_call(slot& s) {
+    const std::int64_t began = monotonic_ns();
+    s.began.store(began, std::memory_order_relaxed);
+    auto how = slot_state::done;
+    try {
+      call(s);
+    } catch (...) {
+      how = slot_state::failed;
+      encode_failure(std::current_exception());
+    }
+    if (is_stray) _exit(0);
+    try {
+      place_reply(s);
+    } catch (const std::exception& e) {
+      how = slot_state::failed;
+      const std::size_t size = result_.size();
+      encode_failure(std::make_exception_ptr(serialization_error(
+          "a result of " + std::to_string(size) + " bytes cannot be sent back: " + e.what())));
+      place_reply(s);  // small enough for the slot or the arena; if it is not, this worker ends
+    }
+    s.took = monotonic_ns() - began;
+    finish(s, how);
+    result_.clear();
+  }
+
+  void call(slot& s) {
+    const auto entry = reinterpret_cast<entry_point>(const_cast<void*>(code_of(s.entry)));
+    if (s.where == tier::in_memfd) {
+      const received_message message(setup_.socket.get(), s.size);
+      decoder arguments(message.bytes(), s.size);
+      entry(arguments, result_);
+    } else {
+      decoder arguments(s.where == tier::in_arena ? shared_.requests + s.offset : s.bytes, s.size);
+      entry(arguments, result_);
+    }
+  }
+  void encode_failure(const std::exception_ptr& error) {
+    result_.clear();
+    encode_exception(result_, error);
+  }
+
+  void place_reply(slot& s) {
+    const std::size_t n = result_.size();
+    s.size = n;
+    if (n <= sizeof s.bytes) {
+      s.where = tier::in_slot;
+      __builtin_memcpy(s.bytes, result_.data(), n);
+      return;
+    }
+    if (n <= arena_limit) {
+      const std::uint32_t taken = shared_.harvested.load(std::memory_order_acquire);
+      if (taken != 0) arena_.free_up_to(marks_[(taken - 1) % slot_count]);
+      const std::uint64_t offset = arena_.allocate(n);
+      if (offset != ring_arena::full) {
+        s.where = tier::in_arena;
+        s.offset = static_cast<std::uint32_t>(offset);
+        __builtin_memcpy(shared_.replies + offset, result_.data(), n);
+        return;
+      }
+    }
+    result_.move_to_memfd();
+    s.where = tier::in_memfd;
+    const int fd = result_.fd();
+    if (!send_packet(setup_.socket.get(), "", 1, &fd, 1, 0)) throw_errno("sendmsg");
+  }
+
+  void finish(slot& s, slot_state how) noexcept {
+    marks_[next_ % slot_count] = arena_.mark();
+    ++next_;
+    s.state.store(how, std::memory_order_seq_cst);  // C2
+    ring_if_wanted();
+  }
+  void ring_if_wanted() noexcept {
+    auto& listener = setup_.pool->listener;
+    const std::uint32_t wish = listener.load(std::memory_order_seq_cst);
+    if (wish == pool_page::nobody) return;
+    if (wish == pool_page::when_idle && ++unheard_ < slot_count / 4 && has_call()) return;
+    unheard_ = 0;
+    if (listener.exchange(pool_page::nobody, std::memory_order_seq_cst) != pool_page::nobody)
+      ring(setup_.doorbell);
+  }
+
+  [[noreturn]] void leave(int status) noexcept {
+    std::fflush(nullptr);
+    _exit(status);
+  }
+
+  worker_setup setup_;
+  channel& shared_;
+  std::uint32_t next_ = 0;
+  std::uint32_t unheard_ = 0;
+  encoder result_;
+  ring_arena arena_;
+  std::uint64_t marks_[slot_count] = {};
+};
+
+}  // namespace
+
+void run_worker(worker_setup setup) { worker(std::move(setup)).run(); }
+
+}  // namespace plait::detail

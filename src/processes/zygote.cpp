@@ -1,0 +1,209 @@
+#include "processes/zygote.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <exception>
+#include <memory>
+
+#include "processes/greeting_wire.hpp"
+#include "processes/worker.hpp"
+
+namespace plait::detail {
+
+std::uint32_t nesting_depth = 0;
+bool is_zygote_or_worker = false;
+
+namespace {
+
+struct child {
+  std::uint32_t seat, generation;
+  pid_t pid;
+};
+
+class zygote {
+ public:
+  zygote(int socket, std::uint64_t nonce) : socket_(socket), nonce_(nonce) {}
+
+  [[noreturn]] void run() {
+    prctl(PR_SET_NAME, "plait-zygote");
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    signal(SIGINT, SIG_IGN);
+    sigset_t deaths;
+    sigemptyset(&deaths);
+    sigaddset(&deaths, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &deaths, nullptr);
+    signal(SIGCHLD, SIG_DFL);
+    death_notices_ = signalfd(-1, &deaths, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (!receive_greeting()) end();
+    for (;;) {
+      pollfd watched[] = {{socket_, POLLIN, 0}, {death_notices_, POLLIN, 0}};
+      if (poll(watched, 2, -1) < 0 && errno != EINTR) end();
+      if (watched[1].revents != 0) {
+        signalfd_siginfo ignored;
+        while (read(death_notices_, &ignored, sizeof ignored) > 0) {
+        }
+        reap();
+      }
+      if (watched[0].revents != 0) obey();
+    }
+  }
+
+ private:
+  void report(zygote_report r, int fd = -1) {
+    if (!send_packet(socket_, &r, sizeof r, &fd, fd >= 0 ? 1 : 0, 0)) end();
+  }
+
+  bool receive_greeting() {
+    const auto buffer = std::make_unique<std::byte[]>(max_greeting);
+    descriptor fds[max_sent];
+    std::size_t count = 0;
+    const long n = receive_packet(socket_, buffer.get(), max_greeting, fds, &count, 0);
+    if (n <= 0 || count != 2) return false;
+    decoder from(buffer.get(), static_cast<std::size_t>(n));
+    const greeting hello = decode_greeting(from);
+    initializer_ = hello.initializer;
+    nesting_depth = hello.depth;
+    pool_ = static_cast<pool_page*>(map_shared(fds[0].get(), sizeof(pool_page)));
+    doorbell_ = fds[1].release();
+    zygote_report answer{};
+    answer.what = zygote_report::kind::ready;
+    answer.nonce = nonce_;
+    answer.pid = getpid();
+    const std::string differences = adopt_modules(hello.modules);
+    if (hello.nonce != nonce_ || !differences.empty()) {
+      answer.what = zygote_report::kind::refused;
+      differences.copy(answer.text, sizeof answer.text - 1);
+    }
+    report(answer);
+    return answer.what == zygote_report::kind::ready;
+  }
+
+  void obey() {
+    spawn_command command{};
+    descriptor fds[max_sent];
+    std::size_t count = 0;
+    const long n = receive_packet(socket_, &command, sizeof command, fds, &count, 0);
+    if (n == 0 || (n < 0 && errno != EMFILE)) end();
+    zygote_report answer{};
+    answer.seat = command.seat;
+    answer.generation = command.generation;
+    if (n < 0 || count != 3) {
+      answer.what = zygote_report::kind::not_spawned;
+      answer.status = EMFILE;
+      return report(answer);
+    }
+    const pid_t self = getpid();
+    const pid_t pid = fork();
+    if (pid == 0) become_worker(self, fds);
+    if (pid < 0) {
+      answer.what = zygote_report::kind::not_spawned;
+      answer.status = errno;
+      return report(answer);
+    }
+    children_.push_back({command.seat, command.generation, pid});
+    answer.what = zygote_report::kind::spawned;
+    answer.pid = pid;
+    // We are its parent and have not reaped it: the number cannot mean anybody else.
+    const descriptor handle(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+    report(answer, handle.get());
+  }
+
+  [[noreturn]] void become_worker(pid_t parent, descriptor* fds) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(0);  // it died before the line above
+    prctl(PR_SET_NAME, "plait-worker");
+    prctl(PR_SET_CHILD_SUBREAPER, 0);
+    close(socket_);
+    close(death_notices_);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+    dup2(fds[2].get(), STDERR_FILENO);
+    fds[2] = descriptor();
+    worker_setup setup{};
+    setup.shared = static_cast<channel*>(map_shared(fds[0].get(), sizeof(channel)));
+    fds[0] = descriptor();
+    setup.socket = std::move(fds[1]);
+    setup.pool = pool_;
+    setup.doorbell = doorbell_;
+    setup.initializer = initializer_;
+    run_worker(std::move(setup));
+  }
+
+  void reap() {
+    int status = 0;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+      const auto dead = std::find_if(children_.begin(), children_.end(),
+                                     [pid](const child& c) { return c.pid == pid; });
+      if (dead == children_.end()) continue;  // a worker's own child, orphaned
+      zygote_report r{};
+      r.what = zygote_report::kind::died;
+      r.seat = dead->seat;
+      r.generation = dead->generation;
+      r.pid = pid;
+      r.status = status;
+      children_.erase(dead);
+      kill_strays();
+      report(r);
+    }
+  }
+
+  // What a dead worker's calls have started and left behind is ours now.
+  void kill_strays() {
+    char path[64], list[4096];
+    std::snprintf(path, sizeof path, "/proc/self/task/%d/children", getpid());
+    const descriptor file(open(path, O_RDONLY | O_CLOEXEC));
+    const long n = file ? read(file.get(), list, sizeof list - 1) : 0;
+    if (n <= 0) return;
+    list[n] = '\0';
+    for (char *at = list, *end = nullptr;; at = end) {
+      const auto pid = static_cast<pid_t>(std::strtol(at, &end, 10));
+      if (end == at) return;
+      if (std::none_of(children_.begin(), children_.end(),
+                       [pid](const child& c) { return c.pid == pid; }))
+        kill(pid, SIGKILL);
+    }
+  }
+
+  [[noreturn]] void end() {
+    for (const child& c : children_) kill(c.pid, SIGKILL);
+    while (waitpid(-1, nullptr, 0) > 0) {
+    }
+    _exit(0);
+  }
+
+  const int socket_;
+  const std::uint64_t nonce_;
+  int death_notices_ = -1;
+  int doorbell_ = -1;
+  pool_page* pool_ = nullptr;
+  std::uint64_t initializer_ = 0;
+  std::vector<child> children_;
+};
+
+}  // namespace
+
+void run_zygote(int socket, int parent, std::uint64_t nonce) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(0);
+  is_zygote_or_worker = true;
+  try {
+    zygote(socket, nonce).run();
+  } catch (const std::exception& e) {
+    dprintf(STDERR_FILENO, "plait: the workers' supervisor cannot go on: %s\n", e.what());
+  }
+  _exit(1);
+}
+
+}  // namespace plait::detail
