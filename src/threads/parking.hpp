@@ -7,8 +7,9 @@
 //     more, and wake-ups travel as a chain instead of a storm.
 // P3  A worker parks in this order: prepare() (no longer searching, counted as parked), look at
 //     every queue once more, then sleep() or abandon().
-// The counters are sequentially consistent: either notify() sees the parked worker or the worker's
-// last look sees the work.
+// The counters are sequentially consistent, and so must be the store that makes work visible (P1)
+// and the last look (P3): then either notify() sees the parked worker or its last look sees the
+// work.
 #pragma once
 
 #include <linux/futex.h>
@@ -58,7 +59,7 @@ class parking {
       syscall(SYS_futex, &tokens_, FUTEX_WAIT_PRIVATE, 0, nullptr, nullptr, 0);
     }
   }
-  std::uint32_t parked() const noexcept { return parked_.load(std::memory_order_relaxed); }
+  std::uint32_t parked() const noexcept { return parked_.load(std::memory_order_seq_cst); }
 
  private:
   bool take_parked() noexcept {

@@ -30,11 +30,13 @@ namespace {
 // Jobs from outside, first in first out. Taken in batches, so that the lock is rarely contended.
 class injection_queue {
  public:
-  // False when closed.
-  bool push(job& j) noexcept {
+  // From outside: false when closed. What a running call submits is part of what shutdown() waits
+  // for, so it is let in.
+  enum class origin { outside, running_call };
+  bool push(job& j, origin from) noexcept {
     j.next = nullptr;
     const std::lock_guard hold(mutex_);
-    if (closed_) return false;
+    if (closed_ && from == origin::outside) return false;
     *tail_ = &j;
     tail_ = &j.next;
     size_.store(size_.load(std::memory_order_relaxed) + 1, std::memory_order_seq_cst);
@@ -48,7 +50,8 @@ class injection_queue {
     {
       const std::lock_guard hold(mutex_);
       const std::size_t available = size_.load(std::memory_order_relaxed);
-      n = std::min({available, max_batch, available / (2 * workers) + 1});
+      // A worker may come here before it is counted among the workers.
+      n = std::min({available, max_batch, available / (2 * std::max<std::size_t>(workers, 1)) + 1});
       for (std::size_t i = 0; i < n; ++i) batch[i] = unlink();
     }
     if (n == 0) return nullptr;
@@ -102,15 +105,17 @@ struct thread_pool_executor::engine {
 
   bool post(job& j) noexcept {
     if (current != nullptr && &current->home == this) {
-      // From a call of this pool: its own deque, even while shutting down, since the call is
-      // part of what shutdown() waits for.
-      if (!current->deque.push(j) && !injected.push(j)) return false;
-    } else if (!injected.push(j)) {
+      if (cancelling.load(std::memory_order_relaxed)) return false;
+      if (!current->deque.push(j)) injected.push(j, injection_queue::origin::running_call);
+    } else if (!injected.push(j, injection_queue::origin::outside)) {
       return false;
     }
-    if (started.load(std::memory_order_relaxed) < limit && parked.parked() == 0) try_start_worker();
+    if (is_short_of_workers()) try_start_worker();
     parked.notify();
     return true;
+  }
+  bool is_short_of_workers() const noexcept {
+    return started.load(std::memory_order_relaxed) < limit && parked.parked() == 0;
   }
 
   // Adds a thread if the limit allows; throws std::system_error if the machine does not.
@@ -146,18 +151,33 @@ struct thread_pool_executor::engine {
         parked.prepare();
         if (has_work()) {
           parked.abandon();
-        } else if (closed.load(std::memory_order_seq_cst)) {
-          break;  // stays counted as parked: nobody will look for us again
+        } else if (is_over()) {
+          ended.store(true, std::memory_order_seq_cst);
+          parked.wake_all();
         } else {
           parked.sleep();
         }
+        if (ended.load(std::memory_order_seq_cst)) break;
         continue;
       }
       parked.end_search();
+      // A post that met us between parked and awake took us for a sleeper whom it could wake.
+      if (is_short_of_workers() && has_work()) try_start_worker();
       for (; found != nullptr; found = next(self, index)) found->run();
       parked.begin_search();
     }
     current = nullptr;
+  }
+
+  // Asked by a parked worker: nothing comes from outside, nobody runs a call that could submit, and
+  // nothing is queued. (A worker that left earlier would be missed by a call that waits for what it
+  // has submitted.) Parked is asked twice: a worker may have taken the last job in between.
+  bool is_over() const noexcept {
+    return closed.load(std::memory_order_seq_cst) && is_everyone_parked() && !has_work() &&
+           is_everyone_parked();
+  }
+  bool is_everyone_parked() const noexcept {
+    return parked.parked() == started.load(std::memory_order_acquire);
   }
 
   // For a while, then gives up: a job that comes soon is taken without a system call.
@@ -190,7 +210,10 @@ struct thread_pool_executor::engine {
       closing = true;  // no thread is started from here on, so `workers` stands still
     }
     injected.close();
-    if (how.pending == shutdown_options::pending_calls::cancel) drop_all();
+    if (how.pending == shutdown_options::pending_calls::cancel) {
+      cancelling.store(true, std::memory_order_seq_cst);
+      drop_all();
+    }
     closed.store(true, std::memory_order_seq_cst);
     parked.wake_all();
     if (current != nullptr && &current->home == this) return;  // a worker cannot wait for itself
@@ -215,8 +238,10 @@ struct thread_pool_executor::engine {
   std::atomic<std::size_t> started{0};
   std::unique_ptr<std::unique_ptr<worker>[]> workers;
   std::mutex starting, joining;
-  bool closing = false;  // guarded by `starting`
-  std::atomic<bool> closed{false};
+  bool closing = false;                 // guarded by `starting`
+  std::atomic<bool> closed{false};      // no calls from outside any more
+  std::atomic<bool> cancelling{false};  // nor from calls that are running
+  std::atomic<bool> ended{false};       // and none is running: the workers return
 };
 
 thread_local thread_pool_executor::worker* thread_pool_executor::engine::current = nullptr;

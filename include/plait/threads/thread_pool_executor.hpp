@@ -39,7 +39,8 @@ class thread_pool_executor final : public local_executor {
   ~thread_pool_executor() override;
 
   // Takes no further calls, runs or cancels those that have not begun, and waits until the running
-  // ones have ended. Called from one of its own calls it does the first two and returns.
+  // ones have ended. What these submit meanwhile is run too, or refused when the rest is cancelled.
+  // Called from one of its own calls it waits for nothing.
   void shutdown(shutdown_options options = {});
 
   std::size_t max_workers() const noexcept;
