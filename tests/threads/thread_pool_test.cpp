@@ -1,0 +1,166 @@
+// What the thread pool adds to the promises of every executor (tests/conformance): its threads,
+// their number and names, stealing, idling, and what can be read of it.
+#include "plait/threads/thread_pool_executor.hpp"
+
+#include <gtest/gtest.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <latch>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "plait/threads.hpp"
+
+namespace {
+
+using plait::thread_pool_executor;
+
+static_assert(plait::executor<thread_pool_executor>);
+
+TEST(ThreadPool, RefusesANumberOfWorkersBelowOne) {
+  EXPECT_THROW(thread_pool_executor(0), std::invalid_argument);
+  EXPECT_THROW(thread_pool_executor(-1), std::invalid_argument);
+}
+
+TEST(ThreadPool, TakesItsSizeFromTheMachineWhenItIsNotTold) {
+  EXPECT_EQ(thread_pool_executor().max_workers(), plait::usable_cpu_count());
+  EXPECT_EQ(thread_pool_executor(3).max_workers(), 3u);
+}
+
+TEST(ThreadPool, ReachesItsFullWidthWhenCallsBlock) {
+  // Every call waits for all the others: that ends only if each has a thread of its own.
+  for (int round = 0; round < 30; ++round) {
+    thread_pool_executor pool(8);
+    std::latch all(8);
+    std::vector<plait::future<>> calls;
+    for (int i = 0; i < 8; ++i) calls.push_back(pool.submit([&] { all.arrive_and_wait(); }));
+    for (const auto& c : calls) c.get();
+    EXPECT_EQ(pool.statistics().workers, 8u);
+  }
+}
+
+TEST(ThreadPool, ReachesItsFullWidthAgainAfterItHasIdled) {
+  thread_pool_executor pool(4);
+  for (int round = 0; round < 2000; ++round) {
+    std::latch all(4);
+    std::vector<plait::future<>> calls;
+    for (int i = 0; i < 4; ++i) calls.push_back(pool.submit([&] { all.arrive_and_wait(); }));
+    for (const auto& c : calls) c.get();
+  }
+}
+
+TEST(ThreadPool, ReachesItsFullWidthForCallsOfACall) {
+  thread_pool_executor pool(4);
+  for (int round = 0; round < 500; ++round) {
+    pool.submit([&] {
+          std::latch all(4);
+          std::vector<plait::future<>> calls;
+          for (int i = 0; i < 3; ++i) calls.push_back(pool.submit([&] { all.arrive_and_wait(); }));
+          all.arrive_and_wait();  // blocks without helping: the others must steal
+          for (const auto& c : calls) c.get();
+        })
+        .get();
+  }
+}
+
+TEST(ThreadPool, CallsFromOutsideBeginInTheOrderOfSubmission) {
+  thread_pool_executor pool(1);
+  std::vector<int> order;
+  std::vector<plait::future<>> calls;
+  for (int i = 0; i < 500; ++i) calls.push_back(pool.submit([&order, i] { order.push_back(i); }));
+  for (const auto& c : calls) c.get();
+  for (int i = 0; i < 500; ++i) EXPECT_EQ(order[static_cast<std::size_t>(i)], i);
+}
+
+TEST(ThreadPool, NamesItsThreads) {
+  thread_pool_executor pool({.max_workers = 1, .thread_name_prefix = "cook"});
+  const auto name = pool.submit([] {
+    char text[16] = {};
+    pthread_getname_np(pthread_self(), text, sizeof text);
+    return std::string(text);
+  });
+  EXPECT_EQ(name.get(), "cook-0");
+}
+
+TEST(ThreadPool, KnowsItsOwnThreads) {
+  thread_pool_executor pool(1), other(1);
+  EXPECT_FALSE(pool.is_current());
+  EXPECT_TRUE(pool.submit([&] { return pool.is_current() && !other.is_current(); }).get());
+}
+
+TEST(ThreadPool, TellsWhatItIsDoing) {
+  thread_pool_executor pool(1);
+  plait::promise<void> begun, open;
+  const auto held = pool.submit([&begun, f = open.get_future()] {
+    begun.set_value();
+    f.get();
+  });
+  begun.get_future().get();
+  std::vector<plait::future<>> queued;
+  for (int i = 0; i < 5; ++i) queued.push_back(pool.submit([] {}));
+  const auto busy = pool.statistics();
+  EXPECT_EQ(busy.workers, 1u);
+  EXPECT_EQ(busy.idle, 0u);
+  EXPECT_EQ(busy.queued, 5u);
+  open.set_value();
+  for (const auto& f : queued) f.get();
+  EXPECT_EQ(pool.statistics().queued, 0u);
+}
+
+TEST(ThreadPool, PoolsMayCallEachOther) {
+  thread_pool_executor a(1), b(1);
+  const auto f = a.submit([&] { return b.submit([] { return 3; }).get(); });
+  EXPECT_EQ(f.get(), 3);
+}
+
+TEST(ThreadPool, DefaultPoolIsOneAndHasRoomForBlockingCalls) {
+  auto& pool = plait::default_thread_pool();
+  EXPECT_EQ(&pool, &plait::default_thread_pool());
+  EXPECT_GE(pool.max_workers(), 5u);
+  EXPECT_LE(pool.max_workers(), 32u);
+  EXPECT_EQ(pool.submit([] { return 1; }).get(), 1);
+}
+
+// Invariant 8: idle is 0 % CPU.
+TEST(Invariant8IdleCostsNothing, IdleWorkersSleepAndAreNotWoken) {
+  thread_pool_executor pool({.max_workers = 3, .thread_name_prefix = "idler"});
+  std::latch all(3);
+  for (int i = 0; i < 3; ++i) pool.submit([&] { all.arrive_and_wait(); });
+  all.wait();
+  while (pool.statistics().idle != 3) std::this_thread::yield();
+  const auto switches = [] {  // of each worker: how often the kernel has let it run
+    std::map<std::string, std::string> result;
+    for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+      std::ifstream status(task.path() / "status");
+      std::string line, name, state, counts;
+      while (std::getline(status, line)) {
+        if (line.starts_with("Name:")) name = line;
+        if (line.starts_with("State:")) state = line;
+        if (line.find("ctxt_switches") != std::string::npos) counts += line;
+      }
+      if (name.find("idler") != std::string::npos) result[task.path()] = state + counts;
+    }
+    return result;
+  };
+  const auto all_asleep = [](const auto& tasks) {
+    for (const auto& [task, status] : tasks)
+      if (status.find("S (sleeping)") == std::string::npos) return false;
+    return tasks.size() == 3;
+  };
+  auto before = switches();
+  while (!all_asleep(before)) before = switches();  // counted as idle a moment before they sleep
+  const plait::promise<void> never;
+  EXPECT_FALSE(never.get_future().wait_for(std::chrono::milliseconds(200)));  // a look at nothing
+  EXPECT_EQ(switches(), before) << "a sleeping worker was woken although there was nothing to do";
+}
+
+}  // namespace
