@@ -11,9 +11,9 @@ inline constexpr int queue_capacity = 1024;
 inline constexpr int queue_consumers = 3;
 inline constexpr int end_of_items = -1;
 
-// Timers of the churn: 1,000 alive, due in 10 to 15 s; the oldest is cancelled, a new one set.
+// Timers of the churn: 1,000 alive, due in 10 to 11 s; the oldest is cancelled, a new one set.
 inline constexpr long timers_alive = 1000;
-inline long timer_delay_ms(long i) { return 10000 + i % 5000; }
+inline long timer_delay_ms(long i) { return 10000 + i % timers_alive; }
 
 // Prevents the compiler from dropping work whose result nobody needs.
 inline long checksum = 0;

@@ -114,7 +114,7 @@ func timers(given arguments) {
 		if *oldest != nil {
 			(*oldest).Stop()
 		}
-		*oldest = time.AfterFunc(time.Duration(10000+i%5000)*time.Millisecond, func() {})
+		*oldest = time.AfterFunc(time.Duration(10000+i%1000)*time.Millisecond, func() {})
 	}
 	finish(given, n, watch)
 }

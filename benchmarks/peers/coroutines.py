@@ -97,7 +97,7 @@ async def timers(given):
         k = i % 1000
         if alive[k]:
             alive[k].cancel()
-        alive[k] = loop.call_later(10 + (i % 5000) / 1000, print)
+        alive[k] = loop.call_later(10 + k / 1000, print)
         if k == 0:
             await asyncio.sleep(0)
     finish(given, n, watch)
