@@ -79,40 +79,41 @@ class echo_server {
     std::exit(1);
   }
 
-  io_uring_sqe* next_entry(tag labelled) {
+  io_uring_sqe* next_entry() {
     io_uring_sqe* entry = io_uring_get_sqe(&ring_);
     while (entry == nullptr) {
       io_uring_submit(&ring_);
       entry = io_uring_get_sqe(&ring_);
     }
-    pending_ = labelled.packed();
     return entry;
   }
 
-  // liburing's prep functions clear the user data, so it is set after them.
-  void label(io_uring_sqe* entry) { io_uring_sqe_set_data64(entry, pending_); }
+  // liburing's prep functions clear the user data, so this comes after them.
+  static void label(io_uring_sqe* entry, tag with) {
+    io_uring_sqe_set_data64(entry, with.packed());
+  }
 
   void arm_accept() {
-    io_uring_sqe* entry = next_entry({operation::accept, listener_, 0});
+    io_uring_sqe* entry = next_entry();
     io_uring_prep_multishot_accept(entry, listener_, nullptr, nullptr, 0);
-    label(entry);
+    label(entry, {operation::accept, listener_, 0});
   }
 
   void arm_receive(int connection) {
-    io_uring_sqe* entry = next_entry({operation::receive, connection, 0});
+    io_uring_sqe* entry = next_entry();
     io_uring_prep_recv(entry, connection, nullptr, 0, 0);
     entry->ioprio |= IORING_RECV_MULTISHOT;
     entry->flags |= IOSQE_BUFFER_SELECT;
     entry->buf_group = 0;
-    label(entry);
+    label(entry, {operation::receive, connection, 0});
   }
 
   void send(int connection, int buffer, int bytes) {
-    io_uring_sqe* entry = next_entry({operation::send, connection, buffer});
+    io_uring_sqe* entry = next_entry();
     io_uring_prep_send(entry, connection,
                        storage_ + static_cast<std::size_t>(buffer) * buffer_bytes,
                        static_cast<std::size_t>(bytes), MSG_NOSIGNAL);
-    label(entry);
+    label(entry, {operation::send, connection, buffer});
   }
 
   void provide(int buffer, int place) {
@@ -154,7 +155,6 @@ class echo_server {
   io_uring ring_{};
   char* storage_ = nullptr;
   io_uring_buf_ring* provided_ = nullptr;
-  std::uint64_t pending_ = 0;
 };
 
 }  // namespace

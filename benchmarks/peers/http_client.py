@@ -41,21 +41,21 @@ async def with_aiohttp(mode, name, n, concurrency, url):
     finish(mode, name, n, watch, before_kb, good)
 
 
-def fetch_urllib(url):
-    with urllib.request.urlopen(url) as response:
-        response.read()
-        return response.status == 200
+def fetch_with(client):
+    """A function that fetches a URL and says whether the answer was good."""
+    if client == "requests":
+        import requests
+        return lambda url: requests.get(url).status_code == 200
 
-
-def fetch_requests(url):
-    import requests
-    return requests.get(url).status_code == 200
+    def fetch(url):
+        with urllib.request.urlopen(url) as response:
+            response.read()
+            return response.status == 200
+    return fetch
 
 
 def on_threads(mode, name, n, concurrency, url):
-    fetch = {"urllib": fetch_urllib, "requests": fetch_requests}[name]
-    if name == "requests":
-        import requests  # noqa: F401  imported before the clock starts
+    fetch = fetch_with(name)
     before_kb = status_kb("VmHWM")
     watch = Stopwatch()
     with ThreadPoolExecutor(concurrency) as executor:
