@@ -9,7 +9,10 @@
 namespace workloads {
 
 inline constexpr long array_doubles = 64L * 1024 * 1024 / static_cast<long>(sizeof(double));
-inline constexpr timespec pause_until_asleep{0, 5'000'000};  // longer than any pool spins
+
+// Longer than a pool spins, so that its workers sleep; short enough for the CPU to stay awake. After
+// 5 ms a virtual CPU needs another 20 us or so to come back, at each end, whatever the pool does.
+inline constexpr timespec pause_until_asleep{0, 200'000};
 
 inline int triple_plus_one(int x) { return 3 * x + 1; }
 

@@ -34,7 +34,7 @@ void round_trip(const measurement::arguments& given) {
 
 void asleep(const measurement::arguments& given) {
   plait::process_pool_executor pool{given.workers};
-  workloads::round_trips(given, name, given.n_or(100), pace::after_a_pause,
+  workloads::round_trips(given, name, given.n_or(500), pace::after_a_pause,
                          [&](int i) { return pool.submit(triple_plus_one, i).get(); });
 }
 
@@ -66,6 +66,7 @@ double begin_and_stay() {
 // beginning.
 void start_worker(const measurement::arguments& given) {
   constexpr int workers = 16;
+  constexpr timespec short_while{0, 50'000};
   plait::process_pool_executor pool{workers};
   pool.submit(triple_plus_one, 1).get();
   std::vector<double> submitted;
@@ -74,7 +75,7 @@ void start_worker(const measurement::arguments& given) {
   for (int i = 0; i < workers; ++i) {
     submitted.push_back(wall_now());
     begun.push_back(pool.submit(begin_and_stay));
-    pause_ms(2);
+    while (pool.statistics().queued != 0) nanosleep(&short_while, nullptr);
   }
   std::vector<double> milliseconds;
   for (std::size_t i = 1; i < workers; ++i)  // the first found the worker that was there
@@ -90,6 +91,25 @@ void start_pool(const measurement::arguments& given) {
     pool.submit(triple_plus_one, 1).get();
     return milliseconds_since(before);
   });
+}
+
+double first_and_last(const std::vector<double>& values) { return values.front() + values.back(); }
+
+// 64 MiB of doubles as an ordinary argument.
+void array(const measurement::arguments& given) {
+  plait::process_pool_executor pool{given.workers};
+  const std::vector<double> values(static_cast<std::size_t>(workloads::array_doubles), 1.5);
+  std::vector<double> one_copy;
+  const measurement::stopwatch whole;
+  for (int i = 0; i < 9; ++i) {
+    const double before = wall_now();
+    if (pool.submit(first_and_last, values).get() != 3.0) std::abort();
+    one_copy.push_back(milliseconds_since(before));
+  }
+  const double copied = workloads::median(one_copy);
+  measurement::report(
+      given.mode, name, 9, whole.read(),
+      {{"one_copy_ms", copied}, {"of_memcpy", copied / workloads::memcpy_milliseconds()}});
 }
 
 // One worker, so that the next result has to come from its successor.
@@ -233,6 +253,7 @@ int main(int argc, char** argv) {
                                 {"calls", calls},
                                 {"start_worker", start_worker},
                                 {"start_pool", start_pool},
+                                {"array", array},
                                 {"crash", crash},
                                 {"deadly", deadly},
                                 {"parent", parent}});

@@ -44,7 +44,7 @@ def round_trip(given):
 
 
 def asleep(given):
-    round_trips(given, given.n_or(100), 0.005)
+    round_trips(given, given.n_or(500), 0.0002)
 
 
 def calls(given):

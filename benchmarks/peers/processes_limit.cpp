@@ -136,7 +136,7 @@ void round_trip(const measurement::arguments& given) {
 
 void asleep(const measurement::arguments& given) {
   worker one{wait_by::sleeping};
-  workloads::round_trips(given, name, given.n_or(100), workloads::pace::after_a_pause,
+  workloads::round_trips(given, name, given.n_or(500), workloads::pace::after_a_pause,
                          [&](int i) { return one.call(i); });
 }
 
