@@ -7,7 +7,8 @@
 // One mutex guards the bookkeeping; under it nothing blocks, and no user code runs. Replies are
 // copied out under it and decoded after it.
 //
-// Files: process_engine.cpp places and takes back; manager.cpp is the manager thread.
+// Files: process_engine.cpp places and takes back; manager.cpp is the manager thread, verdict.cpp its
+// judgement of deaths.
 #pragma once
 
 #include <atomic>
@@ -129,6 +130,7 @@ class process_engine {
   void start_worker(seat& s);
   seat* empty_seat();
   void tee(seat& s);
+  // verdict.cpp
   void bury(seat& s, int status, bool supervisor_died);
   void judge(seat& s, int status, bool supervisor_died, std::vector<failure>& failures);
   void count_failed_start(const std::string& reason);

@@ -11,6 +11,9 @@
 
 namespace plait::detail {
 
+// How much of a worker's standard error is kept.
+inline constexpr std::size_t tail_size = 8 * 1024;
+
 // Guarded by the engine's mutex, but for the two that pollers peek at.
 struct seat {
   enum class life : std::uint8_t {

@@ -19,6 +19,9 @@ namespace {
 // Set in a child that a call forked: it runs on in our loop, and must not touch the channel.
 bool is_stray = false;
 
+// How long a reply may lie before a worker that looks on rings for it.
+constexpr std::int64_t patience_ns = 5'000;
+
 // A large message's own memfd, mapped while it is decoded.
 class received_message {
  public:
@@ -75,25 +78,32 @@ class worker {
   // True when slot next_ is ours to take, false when it is time to go.
   bool await_call() noexcept {
     for (;;) {
-      if (has_call()) return true;
+      if (has_call() || spin()) {
+        ring_if_unheard();  // the call may take long
+        return true;
+      }
+      ring_if_unheard();
       if (told_to_leave()) return false;
-      if (spin()) continue;
       shared_.asleep.store(1, std::memory_order_seq_cst);  // C5
       if (!has_call() && !told_to_leave()) futex_wait(shared_.asleep, 1);
       shared_.asleep.store(0, std::memory_order_relaxed);
     }
   }
-  // Looks on for a while, if the pool says that somebody is awake on its side.
+  // Looks on for a while, if the pool says that somebody is awake on its side. Whoever that is takes
+  // the last reply without being rung for; if nobody has after a while, the bell rings.
   bool spin() noexcept {
-    if (setup_.pool->hot.load(std::memory_order_relaxed) == 0) return false;
-    const std::int64_t until = monotonic_ns() + spin_budget_ns;
-    do {
+    const auto& hot = setup_.pool->hot;
+    if (hot.load(std::memory_order_relaxed) == 0) return false;
+    const std::int64_t began = monotonic_ns();
+    for (std::int64_t now = began; now < began + spin_budget_ns; now = monotonic_ns()) {
       for (int i = 0; i < 32; ++i) {
         if (has_call()) return true;
         relax();
       }
-    } while (setup_.pool->hot.load(std::memory_order_relaxed) != 0 && monotonic_ns() < until);
-    return has_call();
+      if (now > began + patience_ns) ring_if_unheard();
+      if (hot.load(std::memory_order_relaxed) == 0) return false;
+    }
+    return false;
   }
 
   void initialize() {
@@ -183,7 +193,11 @@ class worker {
     marks_[next_ % slot_count] = arena_.mark();
     ++next_;
     s.state.store(how, std::memory_order_seq_cst);  // C2
-    ring_if_wanted();
+    if (setup_.pool->hot.load(std::memory_order_relaxed) != 0 && !has_call()) {
+      ring_postponed_ = true;
+    } else {
+      ring_if_wanted();
+    }
   }
   void ring_if_wanted() noexcept {
     auto& listener = setup_.pool->listener;
@@ -193,6 +207,10 @@ class worker {
     unheard_ = 0;
     if (listener.exchange(pool_page::nobody, std::memory_order_seq_cst) != pool_page::nobody)
       ring(setup_.doorbell);
+  }
+  void ring_if_unheard() noexcept {
+    if (!std::exchange(ring_postponed_, false)) return;
+    if (shared_.harvested.load(std::memory_order_acquire) != next_) ring_if_wanted();
   }
 
   [[noreturn]] void leave(int status) noexcept {
@@ -204,6 +222,7 @@ class worker {
   channel& shared_;
   std::uint32_t next_ = 0;
   std::uint32_t unheard_ = 0;
+  bool ring_postponed_ = false;
   encoder result_;
   ring_arena arena_;
   std::uint64_t marks_[slot_count] = {};

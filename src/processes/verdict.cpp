@@ -1,0 +1,163 @@
+// What a worker's death means for its calls, and many deaths for the pool. Runs on the manager.
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <typeinfo>
+
+#include "processes/exception_wire.hpp"
+#include "processes/process_engine.hpp"
+#include "processes/reply_batch.hpp"
+
+namespace plait::detail {
+namespace {
+
+constexpr unsigned max_failed_starts = 3;
+constexpr std::int64_t retry_pause_ns = 100'000'000;
+
+std::string describe_status(int status) {
+  if (WIFSIGNALED(status))
+    return "was killed by signal " + std::to_string(WTERMSIG(status)) + " (" +
+           sigdescr_np(WTERMSIG(status)) + ")";
+  return "exited with status " + std::to_string(WEXITSTATUS(status));
+}
+
+}  // namespace
+
+void process_engine::bury(seat& s, int status, bool supervisor_died) {
+  tee(s);
+  s.errors = descriptor();
+  for (bool more = true; more;) {  // C4: what was answered is delivered first
+    reply_batch batch;
+    {
+      const std::lock_guard hold(mutex_);
+      more = harvest(s, batch);
+    }
+    resolve(batch);
+  }
+  std::vector<failure> failures;
+  judge(s, status, supervisor_died, failures);
+  reject_all(failures);
+}
+
+void process_engine::judge(seat& s, int status, bool supervisor_died,
+                           std::vector<failure>& failures) {
+  remote_job* victim = nullptr;
+  bool was_told_to_leave = false;
+  const worker_life life = s.shared->life.load(std::memory_order_seq_cst);
+  {
+    wake_list wakes;
+    const std::lock_guard hold(mutex_);
+    for (std::uint32_t q = s.placed; q != s.harvested.load(std::memory_order_relaxed); --q) {
+      remote_job* job = std::exchange(s.jobs[(q - 1) % slot_count], nullptr);
+      if (job == nullptr) continue;
+      if (s.slot_of(q - 1).state.load(std::memory_order_acquire) == slot_state::queued) {
+        pending_.push_front(*job);  // C4: never begun
+      } else {
+        victim = job;  // C4
+        victim->place_ = remote_job::place::resolving;
+      }
+    }
+    was_told_to_leave = s.state == seat::life::retiring;
+    if (s.state == seat::life::alive) --alive_;
+    s.state = seat::life::empty;
+    s.harvested.store(s.placed, std::memory_order_relaxed);
+    s.handle = descriptor();
+    s.socket = descriptor();
+    if (victim != nullptr) ++crashed_;
+    dispatch(wakes);
+  }
+  if (victim != nullptr || s.proven || was_told_to_leave) {
+    failed_starts_ = 0;
+  } else if (!supervisor_died && s.pid != 0) {
+    std::string reason = "worker " + std::to_string(s.pid) + " " + describe_status(status) +
+                         " before its first call" + (s.tail.empty() ? "" : ":\n" + s.tail);
+    if (life == worker_life::initializer_threw) {
+      decoder from(reinterpret_cast<const std::byte*>(s.shared->complaint),
+                   std::min<std::size_t>(s.shared->complaint_size, sizeof s.shared->complaint));
+      try {
+        throw_decoded(from);
+      } catch (const remote_error& e) {
+        reason = "it threw " + e.type() + ": " + e.what();
+      } catch (const std::exception& e) {
+        reason = "it threw " + demangled(typeid(e).name()) + ": " + e.what();
+      }
+    }
+    count_failed_start(reason);
+  }
+  if (victim == nullptr) return;
+  if (supervisor_died) {
+    failures.push_back({victim, std::make_exception_ptr(supervisor_lost(
+                                    "the workers' supervisor was killed while worker " +
+                                    std::to_string(s.pid) + " ran a " + victim->describe()))});
+    return;
+  }
+  worker_crashed::verdict v;
+  v.pid = s.pid;
+  v.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  v.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+  v.stderr_tail = s.tail.substr(s.tail.size() - std::min(s.tail.size(), tail_size));
+  v.call = victim->describe();
+  failures.push_back({victim, std::make_exception_ptr(worker_crashed(std::move(v)))});
+}
+
+bool process_engine::anybody_proven() {
+  for (std::size_t i = 0; i < seat_count_; ++i)
+    if (seat_at(i).state == seat::life::alive && seat_at(i).proven) return true;
+  return false;
+}
+
+void process_engine::count_failed_start(const std::string& reason) {
+  bool others_work = false;
+  {
+    const std::lock_guard hold(mutex_);
+    others_work = anybody_proven();
+  }
+  if (others_work) {  // the pool lives on with those it has, and tries again later
+    start_pause_until_ = monotonic_ns() + retry_pause_ns;
+    return;
+  }
+  if (++failed_starts_ < max_failed_starts) return;
+  break_pool(options_.initializer != nullptr ? breakage::initializer : breakage::other,
+             (options_.initializer != nullptr ? "the pool's initializer failed in three workers: "
+                                              : "three workers in a row did not start: ") +
+                 reason);
+}
+
+void process_engine::break_pool(breakage how, std::string reason) {
+  {
+    const std::lock_guard hold(mutex_);
+    if (broken_ != breakage::none) return;
+    closed_ = true;
+    broken_ = how;
+    broken_reason_ = std::move(reason);
+  }
+  fail_pending();
+}
+
+std::exception_ptr process_engine::broken_error() const {
+  switch (broken_) {
+    case breakage::initializer:
+      return std::make_exception_ptr(initializer_failed(broken_reason_));
+    case breakage::image:
+      return std::make_exception_ptr(image_mismatch(broken_reason_));
+    default:
+      return std::make_exception_ptr(broken_executor(broken_reason_));
+  }
+}
+
+void process_engine::fail_pending() {
+  std::vector<failure> failures;
+  {
+    const std::lock_guard hold(mutex_);
+    while (remote_job* job = pending_.front()) {
+      pending_.remove(*job);
+      job->place_ = remote_job::place::resolving;
+      failures.push_back({job, broken_error()});
+    }
+  }
+  reject_all(failures);
+}
+
+}  // namespace plait::detail
