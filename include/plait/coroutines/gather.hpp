@@ -14,6 +14,7 @@
 #pragma once
 
 #include <coroutine>
+#include <optional>
 #include <tuple>
 #include <utility>
 #include <vector>

@@ -93,7 +93,7 @@ class task_promise final : public task_promise_base {
     if (constructed_) value_.~T();
   }
   task<T> get_return_object() noexcept;
-  template <class U>
+  template <class U = T>
   requires std::is_constructible_v<T, U&&>
   void return_value(U&& value) noexcept(std::is_nothrow_constructible_v<T, U&&>) {
     ::new (static_cast<void*>(&value_)) T(std::forward<U>(value));

@@ -39,6 +39,7 @@ struct timer {
 class sleeper final : public waiter, private timer {
  public:
   explicit sleeper(duration span) noexcept : span_(span) {}
+  sleeper(sleeper&& other) noexcept : span_(other.span_) {}  // before awaiting
   bool await_ready() const noexcept { return false; }
   template <flow_promise P>
   bool await_suspend(std::coroutine_handle<P> frame) noexcept {
