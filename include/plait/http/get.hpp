@@ -21,18 +21,11 @@
 
 namespace plait::http {
 
-// Function objects, so that an executor can be given them and still leave out the options.
+// A function object, so that an executor can be given it and still leave out the options.
 struct blocking_get {
   response operator()(std::string url, request_options options = {}) const;
   response operator()(std::stop_token stop, std::string url, request_options options = {}) const;
 };
 inline constexpr blocking_get get;
-
-struct blocking_request {
-  response operator()(std::string method, std::string url, request_options options = {}) const;
-  response operator()(std::stop_token stop, std::string method, std::string url,
-                      request_options options = {}) const;
-};
-inline constexpr blocking_request request_now;
 
 }  // namespace plait::http

@@ -63,7 +63,7 @@ class server {
  public:
   using handler = std::function<task<response>(request)>;
 
-  server(server_options options, handler handler);
+  server(server_options options, handler answer);
   server(server&&) noexcept;
   server& operator=(server&&) noexcept;
   // serve() must have ended, or never have begun.

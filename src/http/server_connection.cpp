@@ -1,0 +1,188 @@
+#include "http/server_connection.hpp"
+
+#include <ctime>
+#include <optional>
+
+#include "http/message_parser.hpp"
+#include "http/receive_buffer.hpp"
+#include "plait/coroutines/timer.hpp"
+
+namespace plait::http {
+namespace {
+
+using phase = live_connection::phase;
+
+enum class persistence { keep_alive, close };
+
+// RFC 9110, 5.6.7; formatted once a second.
+std::string_view date_now() {
+  thread_local std::time_t formatted = 0;
+  thread_local char text[32] = "";
+  const std::time_t now = std::time(nullptr);
+  if (now != formatted) {
+    std::tm utc{};
+    gmtime_r(&now, &utc);
+    std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &utc);
+    formatted = now;
+  }
+  return text;
+}
+
+bool is_framing(std::string_view name) noexcept {
+  return same_token(name, "Content-Length") || same_token(name, "Transfer-Encoding") ||
+         same_token(name, "Connection");
+}
+
+// A response as it travels, at the end of `text`. The framing is ours, whatever the handler said.
+void append_response(std::string& text, const response& answer, std::string_view method,
+                     persistence kept) {
+  const bool bodiless =
+      answer.status_code < 200 || answer.status_code == 204 || answer.status_code == 304;
+  const bool plain_reason = answer.reason.find_first_of("\r\n") == std::string::npos;
+  text.append("HTTP/1.1 ").append(std::to_string(answer.status_code)).append(" ");
+  text.append(answer.reason.empty() || !plain_reason ? reason_of(answer.status_code)
+                                                     : std::string_view(answer.reason));
+  text.append("\r\nDate: ").append(date_now()).append("\r\n");
+  for (const auto field : answer.headers)
+    if (!is_framing(field.name))
+      text.append(field.name).append(": ").append(field.value).append("\r\n");
+  if (!bodiless)
+    text.append("Content-Length: ").append(std::to_string(answer.content.size())).append("\r\n");
+  text.append(kept == persistence::close ? "Connection: close\r\n\r\n"
+                                         : "Connection: keep-alive\r\n\r\n");
+  if (!bodiless && method != "HEAD") text.append(answer.content);
+}
+
+response refusal(int code, std::string_view why) {
+  response answer{.status_code = code, .headers = {{"Content-Type", "text/plain"}}};
+  answer.content.append(why).append("\n");
+  return answer;
+}
+
+response refusal_of(const request_parser& parser, const server_options& options) {
+  switch (parser.failure()) {
+    case parse_failure::header_too_large:
+      return refusal(431, "The header may have " + std::to_string(options.max_header_bytes) +
+                              " bytes at most.");
+    case parse_failure::body_too_large:
+      return refusal(
+          413, "The body may have " + std::to_string(options.max_body_bytes) + " bytes at most.");
+    default:
+      return refusal(400, "This is not an HTTP/1.1 request: " + parser.complaint() + ".");
+  }
+}
+
+// One system call if the kernel takes it all. Late takers are stopped by the deadline.
+task<> send_rest(server_context& server, live_connection& self, net::tcp_stream& stream,
+                 std::string rest) {
+  std::size_t sent = 0;
+  while (sent < rest.size()) {
+    self.enter(phase::sending, server.options.write_timeout);
+    co_await stream.writable();
+    sent += stream.try_write(std::string_view(rest).substr(sent));
+  }
+}
+
+// Writes `answer`; returns what the kernel did not take.
+std::string begin_send(net::tcp_stream& stream, const response& answer, std::string_view method,
+                       persistence kept) {
+  thread_local std::string text;
+  text.clear();
+  append_response(text, answer, method, kept);
+  const std::size_t sent = stream.try_write(text);
+  std::string rest = text.substr(sent);
+  constexpr std::size_t worth_keeping = 256 * 1024;
+  if (text.capacity() > worth_keeping) text = std::string();
+  return rest;
+}
+
+// What a handler that threw leads to.
+response failed(std::exception_ptr error, const std::string& what) {
+  plait::detail::report_unhandled(std::move(error), "the handler of " + what);
+  return refusal(500, "The server failed to answer this request.");
+}
+
+enum class arrival { request, end, refused };
+
+// Reads one request. `pending` holds what came before it was asked for, then what came after it.
+task<arrival> receive(server_context& server, live_connection& self, net::tcp_stream& stream,
+                      std::string& pending, const request& asked, request_parser& parser) {
+  bool continued = false;
+  for (bool first = true;; first = false) {
+    if (!first || pending.empty()) {
+      co_await stream.readable();
+      const auto got = stream.try_read(receive_buffer());
+      if (!got) continue;
+      if (*got == 0) co_return arrival::end;
+      feed(parser, pending, std::string_view(receive_buffer().data(), *got));
+    } else {
+      feed(parser, pending, {});
+    }
+    if (parser.is_done()) co_return arrival::request;
+    if (parser.failure() != parse_failure::none) co_return arrival::refused;
+    if (self.now_in() == phase::waiting) self.enter(phase::receiving, server.options.read_timeout);
+    if (!continued && parser.is_header_done() &&
+        same_token(asked.headers.get("Expect"), "100-continue")) {
+      continued = true;
+      co_await stream.write_all("HTTP/1.1 100 Continue\r\n\r\n");
+    }
+  }
+}
+
+task<> converse_until_closed(server_context& server, live_connection& self,
+                             net::tcp_stream& stream) {
+  const message_limits limits{server.options.max_header_bytes, server.options.max_body_bytes};
+  constexpr int fair_share = 64;  // pipelined requests that are answered before others have a turn
+  std::string pending;
+  for (int turn = 1;; ++turn) {
+    self.enter(phase::waiting, server.options.idle_timeout);
+    request asked;
+    std::optional<request_parser> parser(std::in_place, asked, limits);
+    const auto arrived = co_await receive(server, self, stream, pending, asked, *parser);
+    if (arrived == arrival::end) co_return;
+    self.enter(phase::answering, duration::max());
+    response answer;
+    std::string method = asked.method;
+    persistence kept = persistence::close;
+    if (arrived == arrival::refused) {
+      answer = refusal_of(*parser, server.options);
+    } else {
+      if (parser->keep_alive()) kept = persistence::keep_alive;
+      parser.reset();
+      asked.peer = stream.peer();
+      std::exception_ptr error;
+      std::string what;
+      try {
+        what = method + " " + asked.target;
+        answer = co_await server.handler(std::move(asked));
+      } catch (const cancelled_error&) {
+        throw;
+      } catch (...) {
+        error = std::current_exception();
+      }
+      if (error != nullptr) answer = failed(std::move(error), what);
+    }
+    ++server.requests;
+    if (server.connections->draining()) kept = persistence::close;
+    std::string rest = begin_send(stream, answer, method, kept);
+    if (!rest.empty()) co_await send_rest(server, self, stream, std::move(rest));
+    if (kept == persistence::close) co_return;
+    if (turn % fair_share == 0 && !pending.empty()) co_await sleep(duration::zero());
+  }
+}
+
+}  // namespace
+
+task<> converse(server_context& server, live_connection& self, net::tcp_stream stream) {
+  try {
+    co_await converse_until_closed(server, self, stream);
+  } catch (const cancelled_error&) {
+    if (self.timed_out() && self.now_in() == phase::receiving)
+      begin_send(stream, refusal(408, "The request took too long to arrive."), "",
+                 persistence::close);
+  } catch (const net::connection_closed&) {
+    // The client went away: its own affair.
+  }
+}
+
+}  // namespace plait::http
