@@ -109,8 +109,8 @@ class AgainstAServer:
             self.assertEqual(lines[0], '"10"')
             self.assertRegex(lines[1], r"^map stopped at the first failure: .*404")
             self.assertIn('Downloaded: "10"', lines[2:])
-            self.assertRegex(output, rf"(?m)^Failed {re.escape(missing)}: .*404")
-            self.assertRegex(output, rf"(?m)^Failed {re.escape(REFUSED)}: .*refused")
+            self.assertRegex(output, rf"(?m)(^|: )Failed {re.escape(missing)}: .*404")
+            self.assertRegex(output, rf"(?m)(^|: )Failed {re.escape(REFUSED)}: .*refused")
 
     def test_coroutines_fetch_all_waits_once_for_all(self):
         output, seconds = run("coroutines_fetch_all", f"{self.url}/delay/1", str(self.PAGES))
