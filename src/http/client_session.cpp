@@ -27,7 +27,7 @@ void follow(int code, const url& from, const url& to, std::string& method, reque
       (code == 303 && method != "HEAD") || ((code == 301 || code == 302) && method == "POST");
   if (becomes_get) {
     method = "GET";
-    given.content.clear();
+    given.content = {};
     given.headers.erase("Content-Type");
   }
   if (!from.same_origin(to)) {  // what was meant for one server is not another one's business

@@ -43,7 +43,7 @@ std::string request_text(const std::string& method, const url& to, const client_
                          const request_options& given) {
   std::string text;
   text.reserve(256 + given.headers.text().size() + session.headers.text().size() +
-               given.content.size());
+               given.content.text().size());
   text.append(method).append(" ").append(to.target()).append(" HTTP/1.1\r\n");
   const auto said = [&](std::string_view name) {
     return given.headers.contains(name) || session.headers.contains(name);
@@ -58,10 +58,12 @@ std::string request_text(const std::string& method, const url& to, const client_
   for (const auto field : given.headers)
     if (!same_token(field.name, "Content-Length") && !same_token(field.name, "Transfer-Encoding"))
       text.append(field.name).append(": ").append(field.value).append("\r\n");
-  const bool has_body = !given.content.empty() || method == "POST" || method == "PUT";
+  const bool has_body = !given.content.text().empty() || method == "POST" || method == "PUT";
   if (has_body)
-    text.append("Content-Length: ").append(std::to_string(given.content.size())).append("\r\n");
-  text.append("\r\n").append(given.content);
+    text.append("Content-Length: ")
+        .append(std::to_string(given.content.text().size()))
+        .append("\r\n");
+  text.append("\r\n").append(given.content.text());
   return text;
 }
 

@@ -51,7 +51,14 @@ void headers::add(std::string_view name, std::string_view value) {
 }
 
 void headers::add_checked(std::string_view name, std::string_view value) {
-  text_.append(name).append(": ").append(value).append("\r\n");
+  const std::size_t before = text_.size();
+  text_.resize(before + name.size() + value.size() + 4);
+  char* end = std::copy(name.begin(), name.end(), text_.data() + before);
+  *end++ = ':';
+  *end++ = ' ';
+  end = std::copy(value.begin(), value.end(), end);
+  *end++ = '\r';
+  *end = '\n';
 }
 
 void headers::set(std::string_view name, std::string_view value) {
@@ -62,10 +69,11 @@ void headers::set(std::string_view name, std::string_view value) {
 
 void headers::erase(std::string_view name) {
   for (std::size_t at = 0; at < text_.size();) {
-    const iterator line(std::string_view(text_).substr(at));
+    const iterator line(text().substr(at));
     const std::size_t length = line.line_length();
     if (same_token((*line).name, name)) {
-      text_.erase(at, length);
+      const auto first = text_.begin() + static_cast<std::ptrdiff_t>(at);
+      text_.erase(first, first + static_cast<std::ptrdiff_t>(length));
     } else {
       at += length;
     }
@@ -73,14 +81,14 @@ void headers::erase(std::string_view name) {
 }
 
 std::string_view headers::get(std::string_view name) const noexcept {
-  for (const auto field : *this)
-    if (same_token(field.name, name)) return field.value;
+  for (const auto line : *this)
+    if (same_token(line.name, name)) return line.value;
   return {};
 }
 
 bool headers::contains(std::string_view name) const noexcept {
-  for (const auto field : *this)
-    if (same_token(field.name, name)) return true;
+  for (const auto line : *this)
+    if (same_token(line.name, name)) return true;
   return false;
 }
 

@@ -24,6 +24,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "plait/core/clock.hpp"
 #include "plait/coroutines/task.hpp"
@@ -62,10 +63,24 @@ struct client_options {
   http::transport* transport = nullptr;
 };
 
+// What a request carries: made from any string. Copies share it.
+// (Behind a pointer, because GCC 12 moves temporaries of request_options byte by byte; see headers.)
+class request_content {
+ public:
+  request_content() = default;
+  request_content(std::string text) : text_(std::make_shared<const std::string>(std::move(text))) {}
+  request_content(std::string_view text) : request_content(std::string(text)) {}
+  request_content(const char* text) : request_content(std::string(text)) {}
+  std::string_view text() const noexcept { return text_ ? std::string_view(*text_) : ""; }
+
+ private:
+  std::shared_ptr<const std::string> text_;
+};
+
 // What one request says beside its method and URL.
 struct request_options {
   http::headers headers = {};
-  std::string content = {};
+  request_content content = {};
   // Instead of the session's timeouts.total.
   std::optional<plait::duration> timeout = {};
 };

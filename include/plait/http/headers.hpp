@@ -5,7 +5,7 @@
 //   if (h.get("content-type") == "text/html") ...
 //   for (auto [name, value] : h) ...
 //
-// Kept as they travel, "Name: value\r\n" after one another, in one string: to send them is to
+// Kept as they travel, "Name: value\r\n" after one another, in one piece: to send them is to
 // append text(). Looking one up reads them all, which for a message's dozen costs less than a
 // table. Throws:   add and set: invalid_header for a name that is not a token, or a value with a
 // line break
@@ -18,6 +18,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace plait::http {
 
@@ -68,16 +69,18 @@ class headers {
     std::size_t line_length() const noexcept;
     std::string_view rest_;
   };
-  iterator begin() const noexcept { return iterator(text_); }
+  iterator begin() const noexcept { return iterator(text()); }
   iterator end() const noexcept { return iterator(); }
 
   // As they travel.
-  const std::string& text() const noexcept { return text_; }
+  std::string_view text() const noexcept { return {text_.data(), text_.size()}; }
   // For parsers: a field whose name and value have been checked already.
   void add_checked(std::string_view name, std::string_view value);
 
  private:
-  std::string text_;
+  // Not a std::string: GCC 12 moves a temporary of an aggregate such as {.headers = ...} byte by byte
+  // when it stands in a co_await expression, which a string with its short buffer does not survive.
+  std::vector<char> text_;
 };
 
 // Equal but for the case of ASCII letters.
