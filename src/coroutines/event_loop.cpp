@@ -260,9 +260,9 @@ void event_loop::shutdown(shutdown_options options) {
   if (!deliver(*r)) r->drop();
 }
 
-bool event_loop::post(detail::job& j) noexcept {
-  if (core_->refusing.load(std::memory_order_relaxed) && !is_current()) return false;
-  return deliver(j);
+event_loop::admission event_loop::admit(detail::job& j, const call_options&) noexcept {
+  if (core_->refusing.load(std::memory_order_relaxed) && !is_current()) return admission::closed;
+  return deliver(j) ? admission::accepted : admission::closed;
 }
 
 bool event_loop::deliver(detail::job& j) noexcept {

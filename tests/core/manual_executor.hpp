@@ -33,10 +33,10 @@ class manual_executor final : public plait::local_executor {
   bool is_current() const noexcept override { return worker_ == worker::this_thread; }
 
  protected:
-  bool post(plait::detail::job& j) noexcept override {
-    if (closed_) return false;
+  admission admit(plait::detail::job& j, const plait::call_options&) override {
+    if (closed_) return admission::closed;
     jobs_.push_back(&j);
-    return true;
+    return admission::accepted;
   }
   bool take_back(plait::detail::job& j) noexcept override {
     if (jobs_.empty() || jobs_.back() != &j) return false;

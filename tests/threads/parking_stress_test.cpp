@@ -60,7 +60,7 @@ class thieves {
           parked.sleep();
         continue;
       }
-      parked.end_search();
+      if (parked.end_search() && parked.searching() == 0) parked.wake_one();
       found->run();
       parked.begin_search();
     }
@@ -76,7 +76,7 @@ void push_and_wait(int workers, int rounds) {
   for (int i = 1; i <= rounds; ++i) {
     for (auto delay = random.below(200); delay-- > 0;) asm volatile("" ::: "memory");
     ASSERT_TRUE(team.deque.push(j));
-    team.parked.notify();
+    if (team.parked.searching() == 0) team.parked.wake_one();
     const auto lost_by = std::chrono::steady_clock::now() + std::chrono::seconds(10);
     while (j.runs.load(std::memory_order_acquire) != i) {
       ASSERT_LT(std::chrono::steady_clock::now(), lost_by)

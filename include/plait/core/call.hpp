@@ -49,6 +49,15 @@ template <class F, class... Args>
 using call_result_t =
     std::decay_t<typename call_result<std::decay_t<F>, std::decay_t<Args>...>::type>;
 
+// A running call that can be asked to stop; an engine keeps a list of them for its shutdown.
+struct stoppable_call {
+  virtual void stop_running() noexcept = 0;
+  stoppable_call *previous_running = nullptr, *next_running = nullptr;
+
+ protected:
+  ~stoppable_call() = default;
+};
+
 // The engine that a call was handed to, as the call sees it.
 class call_home {
  public:
@@ -56,12 +65,21 @@ class call_home {
   virtual bool is_current() const noexcept = 0;
   // On a worker: takes the job out of the queue if it is the newest there; true if it did.
   virtual bool take_back(job&) noexcept { return false; }
+  // Around the run of a call that takes a std::stop_token.
+  virtual void enter(stoppable_call&) noexcept {}
+  virtual void leave(stoppable_call&) noexcept {}
 
  protected:
   ~call_home() = default;
 };
 
-struct no_stop_source {};
+// What a call that takes a std::stop_token has beside the others.
+class stop_part : public stoppable_call {
+ public:
+  void stop_running() noexcept final { source.request_stop(); }
+  std::stop_source source;
+};
+struct not_stoppable {};
 
 // The part of a call that does not depend on types.
 template <class R>
@@ -69,6 +87,7 @@ class call_base : public state<R>, public job {
  public:
   // One reference for the handle, one for the engine's queue.
   call_base(call_home& home, const void* where) noexcept : state<R>(1, where), home_(home) {}
+  void set_name(const char* name) noexcept { name_ = name; }
 
   void run() noexcept final {
     if (this->try_claim()) {
@@ -80,6 +99,13 @@ class call_base : public state<R>, public job {
   void drop() noexcept final {
     if (this->try_claim()) {
       this->finish(state_base::outcome::cancelled);
+    } else {
+      this->release();
+    }
+  }
+  void fail(std::exception_ptr reason) noexcept final {
+    if (this->try_claim()) {
+      this->finish_exception(std::move(reason));
     } else {
       this->release();
     }
@@ -104,6 +130,8 @@ class call_base : public state<R>, public job {
  protected:
   ~call_base() override = default;
   virtual void invoke() noexcept = 0;
+  call_home& home() const noexcept { return home_; }
+  std::string name_or(std::string type) const { return name_ != nullptr ? name_ : type; }
 
  private:
   void begin() noexcept {
@@ -111,6 +139,7 @@ class call_base : public state<R>, public job {
     invoke();
   }
   call_home& home_;
+  const char* name_ = nullptr;
 };
 
 template <class R, class F, class... Args>
@@ -126,7 +155,7 @@ class call final : public call_base<R> {
   }
 
   std::string describe() const override {
-    return "call of " + demangled(typeid(F).name()) + " submitted " +
+    return "call of " + this->name_or(demangled(typeid(F).name())) + " submitted " +
            describe_address(this->where());
   }
 
@@ -148,7 +177,7 @@ class call final : public call_base<R> {
     }
   }
   bool request_stop() noexcept override {
-    if constexpr (stoppable) return stop_.request_stop(), true;
+    if constexpr (stoppable) return stop_.source.request_stop(), true;
     return false;
   }
 
@@ -161,19 +190,26 @@ class call final : public call_base<R> {
   };
   R call_now() {
     if constexpr (stoppable) {
-      return std::apply(std::move(closure_.f),
-                        std::tuple_cat(std::tuple(stop_.get_token()), std::move(closure_.args)));
+      const stoppable_scope listed(*this);
+      return std::apply(
+          std::move(closure_.f),
+          std::tuple_cat(std::tuple(stop_.source.get_token()), std::move(closure_.args)));
     } else {
       return std::apply(std::move(closure_.f), std::move(closure_.args));
     }
   }
+  struct stoppable_scope {
+    explicit stoppable_scope(call& c) noexcept : self(c) { self.home().enter(self.stop_); }
+    ~stoppable_scope() { self.home().leave(self.stop_); }
+    call& self;
+  };
   // What the call captured is gone before its result can be seen.
   void discard() noexcept {
     if (!std::exchange(spent_, true)) closure_.~closure();
   }
 
   bool spent_ = false;
-  [[no_unique_address]] std::conditional_t<stoppable, std::stop_source, no_stop_source> stop_;
+  [[no_unique_address]] std::conditional_t<stoppable, stop_part, not_stoppable> stop_;
   union {
     closure closure_;
   };

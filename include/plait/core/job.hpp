@@ -4,6 +4,8 @@
 // life: after run() or drop() the pointer is dead. Neither throws.
 #pragma once
 
+#include <exception>
+
 namespace plait::detail {
 
 struct job {
@@ -11,6 +13,8 @@ struct job {
   virtual void run() noexcept = 0;
   // Called instead of run() when the engine will not run it: a future behind it is cancelled.
   virtual void drop() noexcept = 0;
+  // Instead of drop(): the engine broke, and the future behind the job is to say why.
+  virtual void fail(std::exception_ptr) noexcept { drop(); }
   // True for a submitted call, which an engine that shuts down may drop; false for a step of work
   // that is under way, which must run.
   virtual bool is_call() const noexcept { return false; }

@@ -101,7 +101,7 @@ class event_loop final : public local_executor, private detail::blocking_policy 
   bool deliver(detail::job& job) noexcept;
 
  protected:
-  bool post(detail::job& job) noexcept override;
+  admission admit(detail::job& job, const call_options& options) noexcept override;
   std::size_t default_window() const noexcept override;
 
  private:
@@ -224,10 +224,7 @@ inline auto event_loop::submit(F&& f, Args&&... args) {
     auto* spawned =
         new call(queue_, detail::here(), std::forward<F>(f), std::forward<Args>(args)...);
     auto handle = detail::access::adopt<typename detail::task_value<result>::type>(spawned);
-    if (!post(*spawned)) [[unlikely]] {
-      spawned->drop();
-      throw executor_shutdown();
-    }
+    hand_over(*spawned, {});
     return handle;
   } else {
     return local_executor::submit(std::forward<F>(f), std::forward<Args>(args)...);

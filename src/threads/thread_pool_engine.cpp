@@ -1,0 +1,377 @@
+#include "threads/thread_pool_engine.hpp"
+
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <string>
+
+#include "plait/threads/cpu_count.hpp"
+#include "threads/wait_graph.hpp"
+#include "threads/worker.hpp"
+
+namespace plait::detail {
+namespace {
+
+using sizing = thread_pool_options::sizing;
+
+inline void relax() noexcept {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+std::size_t wanted_workers(const thread_pool_options& o, std::size_t cpus) {
+  if (o.max_workers != 0) return o.max_workers;
+  return o.size == sizing::elastic ? 256 : cpus;
+}
+
+// Pools whose handle was destroyed by one of their own calls. The last thread of each is joined at
+// the program's end, which waits for them: their calls may use static objects.
+class orphanage {
+ public:
+  ~orphanage() {
+    std::unique_lock hold(mutex_);
+    buried_.wait(hold, [&] { return ended_.size() == orphans_; });
+    for (auto& t : ended_) t.join();
+  }
+  void adopt() {
+    const std::lock_guard hold(mutex_);
+    ++orphans_;
+    ended_.reserve(orphans_);  // so that bury() need not allocate
+  }
+  void bury(std::thread last) noexcept {
+    const std::lock_guard hold(mutex_);
+    ended_.push_back(std::move(last));
+    buried_.notify_one();
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable buried_;
+  std::size_t orphans_ = 0;
+  std::vector<std::thread> ended_;
+};
+orphanage& orphans() {
+  static orphanage instance;
+  return instance;
+}
+
+}  // namespace
+
+thread_local constinit thread_pool_engine::worker* thread_pool_engine::current_ = nullptr;
+
+thread_pool_engine::thread_pool_engine(thread_pool_options o)
+    : options_(std::move(o)),
+      cpus_(usable_cpu_count()),
+      base_(options_.size == sizing::elastic
+                ? std::min(cpus_, wanted_workers(options_, cpus_))
+                : wanted_workers(options_, cpus_)),
+      most_(wanted_workers(options_, cpus_)),
+      limit_(base_),
+      capacity_(std::max<std::size_t>(2 * most_, 1024)),
+      slots_(new std::atomic<worker*>[capacity_]()),
+      growth_(*this) {
+  std::unique_lock hold(threads_);
+  start_thread(hold);  // the first one here, where a failure can still be told
+}
+
+void thread_pool_engine::dispose(thread_pool_engine* engine) noexcept {
+  if (!engine->is_current()) {
+    engine->shutdown({});
+    delete engine;
+    return;
+  }
+  orphans().adopt();
+  engine->growth_.stop();
+  {
+    const std::lock_guard hold(engine->threads_);
+    engine->orphaned_ = true;
+  }
+  engine->shutdown({});
+}
+
+thread_pool_engine::~thread_pool_engine() {
+  for (std::size_t i = 0; i < slots_used_; ++i) delete slots_[i].load();
+}
+
+// --- How many -------------------------------------------------------------------------------------
+
+std::size_t thread_pool_engine::active() const noexcept {
+  const std::size_t out = parked_.parked() + blocked_.load(std::memory_order_seq_cst);
+  const std::size_t all = alive_.load(std::memory_order_seq_cst);
+  return all > out ? all - out : 0;
+}
+
+bool thread_pool_engine::has_work() const noexcept {
+  if (!injected_.empty()) return true;
+  const std::size_t n = slots_used_.load(std::memory_order_acquire);
+  for (std::size_t i = 0; i < n; ++i) {
+    const worker* w = slots_[i].load(std::memory_order_acquire);
+    if (w != nullptr && !w->deque.empty()) return true;
+  }
+  return false;
+}
+
+// There is work that nobody may be coming for: P1 and P2 of parking.hpp, and new threads.
+void thread_pool_engine::call_for_help() noexcept {
+  if (parked_.searching() != 0) return;
+  if (active() >= limit_.load(std::memory_order_seq_cst)) {
+    if (options_.size == sizing::elastic) growth_.backlog();
+    return;
+  }
+  if (!parked_.wake_one()) start_worker();
+}
+
+void thread_pool_engine::start_worker() noexcept {
+  try {
+    std::unique_lock hold(threads_);
+    if (!ended_ && active() < limit_ && parked_.parked() == 0) start_thread(hold);
+  } catch (...) {  // no more threads or memory to be had: those that run will do the work
+  }
+}
+
+void thread_pool_engine::start_thread(std::unique_lock<std::mutex>&) {
+  std::size_t slot = slots_used_.load(std::memory_order_relaxed);
+  if (!free_slots_.empty()) {
+    slot = free_slots_.back();
+  } else if (slot == capacity_) {
+    throw std::length_error("no room for another worker");
+  }
+  worker* w = slots_[slot].load(std::memory_order_relaxed);
+  if (w == nullptr) {
+    w = new worker(*this, slot);
+    slots_[slot].store(w, std::memory_order_release);
+    slots_used_.store(slot + 1, std::memory_order_release);
+    free_slots_.push_back(slot);
+    free_slots_.reserve(slot + 1);  // so that a thread that ends need not allocate
+  } else if (w->thread.joinable()) {
+    w->thread.join();  // it gave the slot back as the last thing it did
+  }
+  alive_.fetch_add(1, std::memory_order_seq_cst);
+  parked_.begin_search();
+  try {
+    w->thread = std::thread([this, w] { work(*w); });
+  } catch (...) {
+    parked_.end_search();
+    alive_.fetch_sub(1, std::memory_order_seq_cst);
+    throw;
+  }
+  free_slots_.pop_back();
+}
+
+void thread_pool_engine::resize(std::size_t n) {
+  if (n == 0 || n > capacity_)
+    throw std::invalid_argument("thread_pool_executor: resize() takes 1 to " +
+                                std::to_string(capacity_));
+  most_.store(n, std::memory_order_relaxed);
+  limit_.store(options_.size == sizing::elastic ? std::min(cpus_, n) : n,
+               std::memory_order_seq_cst);
+  if (has_work()) call_for_help();
+}
+
+// --- A worker's life ------------------------------------------------------------------------------
+
+void thread_pool_engine::work(worker& self) noexcept {
+  const std::string name =
+      options_.thread_name_prefix.substr(0, 10) + "-" + std::to_string(self.slot);
+  pthread_setname_np(pthread_self(), name.c_str());
+  self.tid = static_cast<int>(syscall(SYS_gettid));
+  current_ = &self;
+  blocking_policy::exchange(this);
+  if (!initialize(self)) return end(self);
+  for (;;) {  // each turn begins as a searcher
+    if (active() <= limit_.load(std::memory_order_relaxed)) {
+      if (job* found = search(self)) {
+        if (parked_.end_search() && has_work()) call_for_help();
+        run_from(self, found);
+        parked_.begin_search();
+        continue;
+      }
+    }
+    switch (park(self)) {
+      case after_park::searching: break;
+      case after_park::ended: return end(self);
+      case after_park::gone: return;
+    }
+  }
+}
+
+bool thread_pool_engine::initialize(worker&) noexcept {
+  try {
+    options_.initializer();
+    return true;
+  } catch (...) {
+    break_pool(std::current_exception());
+    parked_.end_search();
+    return false;
+  }
+}
+
+// Jobs, as long as there are any and this thread is not one too many.
+void thread_pool_engine::run_from(worker& self, job* found) noexcept {
+  self.busy.store(true, std::memory_order_relaxed);
+  while (found != nullptr) {
+    run_one(self, *found);
+    found = active() > limit_.load(std::memory_order_relaxed) ? nullptr : next(self);
+  }
+  self.busy.store(false, std::memory_order_relaxed);
+}
+
+void thread_pool_engine::run_one(worker& self, job& j) noexcept {
+  if (options_.max_pending != 0) left_queue();
+  j.run();
+  self.done.store(self.done.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+thread_pool_engine::after_park thread_pool_engine::park(worker& self) noexcept {
+  parked_.prepare();
+  if (has_work() && active() < limit_.load(std::memory_order_seq_cst)) {
+    parked_.abandon();
+  } else if (is_over()) {
+    ended_.store(true, std::memory_order_seq_cst);
+    parked_.wake_all();
+    if (!parked_.sleep(duration::zero())) return after_park::ended;
+  } else if (!parked_.sleep(idles_away() ? options_.idle_timeout : duration::max())) {
+    if (retire(self)) return after_park::gone;
+    parked_.begin_search();
+  }
+  if (!ended_.load(std::memory_order_seq_cst)) return after_park::searching;
+  parked_.end_search();
+  return after_park::ended;
+}
+
+bool thread_pool_engine::idles_away() const noexcept {
+  return alive_.load(std::memory_order_relaxed) > base_;
+}
+
+// Asked by a worker that is neither parked nor searching: ends the thread if it is not needed.
+bool thread_pool_engine::retire(worker& self) noexcept {
+  std::unique_lock hold(threads_);
+  if (!idles_away() || ended_.load(std::memory_order_seq_cst)) return false;
+  if (options_.size == sizing::elastic)
+    limit_.store(std::clamp(alive_.load() - 1, base_, limit_.load()), std::memory_order_seq_cst);
+  last_rites(self, std::move(hold));
+  return true;
+}
+
+void thread_pool_engine::end(worker& self) noexcept {
+  last_rites(self, std::unique_lock(threads_));
+}
+
+// The last thing a thread does. The last thread of a pool without a handle deletes the pool.
+void thread_pool_engine::last_rites(worker& self, std::unique_lock<std::mutex> hold) noexcept {
+  current_ = nullptr;
+  blocking_policy::exchange(nullptr);
+  while (job* j = self.deque.pop())
+    injected_.push(*j, call_priority::normal, injection_queue::origin::running_call);
+  free_slots_.push_back(self.slot);
+  const bool last = alive_.fetch_sub(1, std::memory_order_seq_cst) == 1;
+  if (!last || !orphaned_) {
+    // Those that count the parked against the alive must count again.
+    if (closed_.load(std::memory_order_seq_cst)) parked_.wake_all();
+    thread_ended_.notify_all();
+    return;
+  }
+  std::thread me = std::move(self.thread);
+  hold.unlock();
+  for (std::size_t i = 0; i < slots_used_; ++i)
+    if (slots_[i].load()->thread.joinable()) slots_[i].load()->thread.join();
+  delete this;
+  orphans().bury(std::move(me));
+}
+
+// For a while, then gives up: a job that comes soon is taken without a system call. Only as many
+// threads as there are CPUs look for long.
+job* thread_pool_engine::search(worker& self) noexcept {
+  for (int round = 0; round < search_rounds; ++round) {
+    if (job* found = next(self)) return found;
+    if (parked_.searching() > cpus_) return nullptr;
+    for (int i = 0; i < 32; ++i) relax();
+  }
+  return nullptr;
+}
+
+job* thread_pool_engine::next(worker& self) noexcept {
+  if (job* urgent = injected_.take_urgent()) return urgent;
+  if (job* own = self.deque.pop()) return own;
+  if (job* batch = injected_.take(self.deque, alive_.load(std::memory_order_relaxed))) return batch;
+  const std::size_t n = slots_used_.load(std::memory_order_acquire);
+  for (std::size_t i = 1; i < n; ++i) {
+    worker* victim = slots_[(self.slot + i) % n].load(std::memory_order_acquire);
+    if (victim == nullptr) continue;
+    if (job* stolen = victim->deque.steal()) {
+      self.steals.store(self.steals.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+      return stolen;
+    }
+  }
+  return nullptr;
+}
+
+bool thread_pool_engine::is_current() const noexcept {
+  return current_ != nullptr && &current_->home == this;
+}
+
+bool thread_pool_engine::take_back(job& j) noexcept {
+  if (!current_->deque.pop_if(j)) return false;
+  if (options_.max_pending != 0) left_queue();
+  return true;
+}
+
+// --- A worker that waits --------------------------------------------------------------------------
+
+void thread_pool_engine::before_block(const state_base* awaited) {
+  wait_graph::enter(awaited);
+  blocked_.fetch_add(1, std::memory_order_seq_cst);
+  if (!has_work()) return;  // work that comes later finds this thread counted as blocked
+  call_for_help();
+  if (alive_.load(std::memory_order_seq_cst) > blocked_.load(std::memory_order_seq_cst)) return;
+  start_worker();
+  if (alive_.load(std::memory_order_seq_cst) > blocked_.load(std::memory_order_seq_cst)) return;
+  after_block();
+  throw would_deadlock("every worker of the pool waits, calls are queued, and the system has no "
+                       "thread to spare for them");
+}
+
+void thread_pool_engine::after_block() noexcept {
+  blocked_.fetch_sub(1, std::memory_order_seq_cst);
+  wait_graph::leave();
+}
+
+void thread_pool_engine::enter(stoppable_call& c) noexcept {
+  const std::lock_guard hold(stoppables_);
+  c.previous_running = nullptr;
+  c.next_running = stoppable_;
+  if (stoppable_ != nullptr) stoppable_->previous_running = &c;
+  stoppable_ = &c;
+}
+
+void thread_pool_engine::leave(stoppable_call& c) noexcept {
+  const std::lock_guard hold(stoppables_);
+  (c.previous_running != nullptr ? c.previous_running->next_running : stoppable_) = c.next_running;
+  if (c.next_running != nullptr) c.next_running->previous_running = c.previous_running;
+}
+
+thread_pool_statistics thread_pool_engine::statistics() const noexcept {
+  thread_pool_statistics s{.workers = alive_.load(),
+                           .idle = parked_.parked(),
+                           .blocked = blocked_.load(),
+                           .queued = injected_.size(),
+                           .running = 0,
+                           .done = 0,
+                           .steals = 0};
+  const std::size_t n = slots_used_.load(std::memory_order_acquire);
+  for (std::size_t i = 0; i < n; ++i) {
+    const worker& w = *slots_[i].load(std::memory_order_acquire);
+    s.queued += static_cast<std::size_t>(w.deque.size());
+    s.running += w.busy.load(std::memory_order_relaxed);
+    s.done += w.done.load(std::memory_order_relaxed);
+    s.steals += w.steals.load(std::memory_order_relaxed);
+  }
+  return s;
+}
+
+}  // namespace plait::detail

@@ -1,0 +1,156 @@
+// How calls come into a pool, and how a pool ends.
+#include <string>
+
+#include "threads/thread_pool_engine.hpp"
+#include "threads/worker.hpp"
+
+namespace plait::detail {
+
+thread_pool_engine::answer thread_pool_engine::post(job& j, const call_options& how) {
+  if (options_.max_pending != 0) {
+    const bool own = is_current();
+    for (auto n = pending_.load();;) {
+      if (!own && n >= options_.max_pending) {
+        if (closed_.load() || how.if_full == call_options::full_queue::refuse ||
+            options_.if_full == thread_pool_options::full_queue::refuse)
+          return closed_.load() ? answer::closed : answer::full;
+        try {
+          wait_for_room();
+        } catch (...) {
+          j.drop();
+          throw;
+        }
+        n = pending_.load();
+      } else if (pending_.compare_exchange_weak(n, n + 1)) {
+        break;
+      }
+    }
+  }
+  const answer a = enqueue(j, how);
+  if (a == answer::accepted) {
+    call_for_help();
+    return a;
+  }
+  if (options_.max_pending != 0) left_queue();
+  std::unique_lock hold(threads_);
+  if (broken_ == nullptr) return a;
+  const std::exception_ptr reason = broken_;
+  hold.unlock();
+  j.fail(reason);
+  std::rethrow_exception(reason);
+}
+
+thread_pool_engine::answer thread_pool_engine::enqueue(job& j, const call_options& how) noexcept {
+  using origin = injection_queue::origin;
+  if (!is_current())
+    return injected_.push(j, how.priority, origin::outside) ? answer::accepted : answer::closed;
+  if (cancelling_.load(std::memory_order_relaxed)) return answer::closed;
+  if (how.priority != call_priority::normal || !current_->deque.push(j))
+    injected_.push(j, how.priority, origin::running_call);
+  return answer::accepted;
+}
+
+void thread_pool_engine::wait_for_room() {
+  const blocking_scope scope(nullptr);  // an event loop's thread must not wait here
+  std::unique_lock hold(room_);
+  room_made_.wait(hold, [&] { return closed_ || pending_.load() < options_.max_pending; });
+}
+
+void thread_pool_engine::left_queue() noexcept {
+  if (pending_.fetch_sub(1) != options_.max_pending) return;
+  const std::lock_guard hold(room_);
+  room_made_.notify_all();
+}
+
+void thread_pool_engine::break_pool(std::exception_ptr reason) noexcept {
+  try {
+    std::rethrow_exception(reason);
+  } catch (const std::exception& e) {
+    reason = std::make_exception_ptr(
+        broken_executor(std::string("the pool's initializer failed: ") + e.what()));
+  } catch (...) {
+    reason = std::make_exception_ptr(broken_executor("the pool's initializer failed"));
+  }
+  {
+    const std::lock_guard hold(threads_);
+    broken_ = reason;
+  }
+  injected_.close();
+  closed_.store(true, std::memory_order_seq_cst);
+  cancelling_.store(true, std::memory_order_seq_cst);
+  drain([&](job& j) { j.fail(reason); });
+  {
+    const std::lock_guard hold(room_);
+    room_made_.notify_all();
+  }
+  parked_.wake_all();
+}
+
+template <class End>
+void thread_pool_engine::drain(End end) noexcept {
+  const auto one = [&](job& j) {
+    if (options_.max_pending != 0) left_queue();
+    end(j);
+  };
+  while (job* j = injected_.take_one()) one(*j);
+  for (std::size_t i = 0; i < slots_used_.load(std::memory_order_acquire); ++i) {
+    worker* w = slots_[i].load(std::memory_order_acquire);
+    while (w != nullptr && !w->deque.empty())
+      if (job* j = w->deque.steal()) one(*j);
+  }
+}
+
+void thread_pool_engine::cancel_queued() noexcept {
+  cancelling_.store(true, std::memory_order_seq_cst);
+  drain([](job& j) { j.drop(); });
+}
+
+// Asked by a parked worker: nothing comes from outside, nobody runs a call that could submit, and
+// nothing is queued. (A worker that left earlier would be missed by a call that waits for what it
+// has submitted.) Parked is asked twice: a worker may have taken the last job in between.
+bool thread_pool_engine::is_over() const noexcept {
+  const auto everybody_parked = [&] {
+    return parked_.parked() == alive_.load(std::memory_order_seq_cst);
+  };
+  return closed_.load(std::memory_order_seq_cst) && everybody_parked() && !has_work() &&
+         everybody_parked();
+}
+
+void thread_pool_engine::shutdown(shutdown_options how) noexcept {
+  injected_.close();
+  if (how.pending == shutdown_options::pending_calls::cancel) cancel_queued();
+  closed_.store(true, std::memory_order_seq_cst);
+  {
+    const std::lock_guard hold(room_);
+    room_made_.notify_all();
+  }
+  parked_.wake_all();
+  if (is_current()) return;  // a worker cannot wait for itself
+  if (!await_end(how.grace)) {
+    cancel_queued();
+    {
+      const std::lock_guard hold(stoppables_);
+      for (stoppable_call* c = stoppable_; c != nullptr; c = c->next_running) c->stop_running();
+    }
+    parked_.wake_all();
+    await_end(duration::max());
+  }
+  growth_.stop();
+  const std::lock_guard hold(threads_);
+  for (std::size_t i = 0; i < slots_used_; ++i)
+    if (slots_[i].load()->thread.joinable()) slots_[i].load()->thread.join();
+}
+
+// Until no thread is left; false if that takes longer than `grace`.
+bool thread_pool_engine::await_end(duration grace) noexcept {
+  std::unique_lock hold(threads_);
+  const auto nobody = [&] { return alive_.load(std::memory_order_seq_cst) == 0; };
+  if (grace == duration::max()) {
+    thread_ended_.wait(hold, nobody);
+    return true;
+  }
+  return thread_ended_.wait_until(
+      hold, add_saturated(std::chrono::steady_clock::now(), grace), nobody);
+}
+
+}  // namespace plait::detail
