@@ -31,7 +31,7 @@ def compare(figure, ours, best):
     if ours == best:
         return 1.0
     better, worse = (ours, best) if figure.higher_is_better else (best, ours)
-    return better / worse if worse else float("inf")
+    return better / worse if worse else None  # nothing against something has no ratio
 
 
 def figure_record(measured, figure):
@@ -53,6 +53,8 @@ def figure_record(measured, figure):
     if ours is not None:
         try:
             record["reached"] = bool(figure.reached(ours, medians))
+            if record["limit"] is not None:
+                record["limit_reached"] = bool(figure.reached(record["limit"], medians))
         except KeyError as absent:
             record["notes"][absent.args[0]] = "missing, so the goal cannot be judged"
     return record
@@ -64,11 +66,13 @@ def figure_lines(record):
 
     best = record.get("best_peer")
     verdict = {True: "reached", False: "NOT REACHED", None: "-"}[record.get("reached")]
+    if record.get("limit_reached") is False and record.get("reached") is False:
+        verdict = "not reached, nor by the limit"  # a slower machine than the goal was set on
     if record["plait"] is None:
         verdict = record["notes"].get("plait", "no figure")
     yield line(f"{record['work']}, {record['figure']}", shown("plait"), shown("limit"),
                f"{best} {number(record['peers'][best])}" if best else "-",
-               f"{record['ratio']:.2f}x" if "ratio" in record else "-", record["goal"], verdict)
+               f"{record['ratio']:.2f}x" if record.get("ratio") else "-", record["goal"], verdict)
     others = [f"{name} {number(value)}" for name, value in record["peers"].items() if name != best]
     others += [f"{name} {note}" for name, note in record["notes"].items() if name != "plait"]
     if others:
