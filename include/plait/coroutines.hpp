@@ -6,6 +6,7 @@
 
 #include "plait/core/errors.hpp"
 #include "plait/core/future.hpp"
+#include "plait/core/then.hpp"
 #include "plait/coroutines/await_future.hpp"
 #include "plait/coroutines/event_loop.hpp"
 #include "plait/coroutines/gather.hpp"

@@ -8,5 +8,6 @@
 #include "plait/core/errors.hpp"
 #include "plait/core/executor.hpp"
 #include "plait/core/future.hpp"
+#include "plait/core/then.hpp"
 #include "plait/threads/cpu_count.hpp"
 #include "plait/threads/thread_pool_executor.hpp"

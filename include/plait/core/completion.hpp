@@ -18,16 +18,23 @@
 namespace plait {
 namespace detail {
 
-// Hears of the completion of a fixed set of futures, each by its position.
+// Hears of the completion of a set of futures, each by its position.
 class completions {
  public:
   explicit completions(std::vector<any_future> futures);
+  // One more; returns its position, which may be that of one that was taken.
+  std::size_t add(any_future future);
+  // Gives back a future that next() has named; its position is free again.
+  any_future take(std::size_t position) noexcept;
   completions(completions&& other) noexcept : hub_(std::exchange(other.hub_, nullptr)) {}
   completions& operator=(completions other) noexcept {
     std::swap(hub_, other.hub_);
     return *this;
   }
   ~completions();
+
+  // Asks every future that has not been taken to stop.
+  void cancel() const noexcept;
 
   static constexpr std::size_t none = -1;
   // Blocks for the next one to finish and returns its position; none when all have been returned or

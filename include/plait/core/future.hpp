@@ -202,11 +202,11 @@ struct access {
   static state<T>& get(const future<T>& f) noexcept {
     return f.shared();
   }
-  // get() for the one handle that was ever made of a call: moves the value out, copyable or not.
+  // The value of a finished call to which no other handle was ever given: moved out, copyable or
+  // not. The state behind `f` is a state<T>.
   template <class T>
-  static T take(future<T>&& f) {
-    f.wait();
-    return std::move(f.shared().value());
+  static T take(any_future f) {
+    return std::move(static_cast<state<T>&>(*f.state_).value());
   }
 };
 

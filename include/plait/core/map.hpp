@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "plait/core/completion.hpp"
 #include "plait/core/future.hpp"
 
 namespace plait {
@@ -23,6 +24,11 @@ struct map_options {
   std::size_t chunksize = 1;
   // How many calls may be under way or waiting to be taken; 0 asks the engine.
   std::size_t buffersize = 0;
+  // Results in the order of the elements, or each as soon as it is there.
+  enum class result_order { input, completion } order = result_order::input;
+  // From the call of map to the last result; when it has passed, ++ and begin() throw timeout_error
+  // and what is under way is cancelled.
+  duration timeout = duration::max();
 };
 
 namespace detail {
@@ -59,27 +65,27 @@ struct chunk_call {
   }
 };
 
-// A fixed ring of futures: those under way, oldest first.
-template <class Future>
-class future_ring {
+// The calls of a map that are under way, up to its window.
+class map_window {
  public:
-  explicit future_ring(std::size_t capacity) : slots_(capacity) {}
-  ~future_ring() {
-    for (; count_ != 0; pop()) slots_[head_].cancel();
-  }
+  map_window(std::size_t capacity, const map_options& options);
+  map_window(const map_window&) = delete;
+  map_window& operator=(const map_window&) = delete;
+  // Cancels what is under way.
+  ~map_window();
   bool full() const noexcept { return count_ == slots_.size(); }
   bool empty() const noexcept { return count_ == 0; }
-  void push(Future f) noexcept { slots_[(head_ + count_++) % slots_.size()] = std::move(f); }
-  Future pop() noexcept {
-    Future f = std::move(slots_[head_]);
-    head_ = (head_ + 1) % slots_.size();
-    --count_;
-    return f;
-  }
+  void push(any_future f);
+  // Blocks until the next in order is done, and gives it. Throws timeout_error.
+  any_future pop();
 
  private:
-  std::vector<Future> slots_;
+  any_future pop_front() noexcept;
+  std::vector<any_future>
+      slots_;  // a ring, oldest first; with order completion only its size counts
   std::size_t head_ = 0, count_ = 0;
+  time_point deadline_;
+  std::optional<completions> by_completion_;
 };
 
 // Lvalue ranges are referred to, rvalues are kept.
@@ -97,39 +103,39 @@ struct range_holder<Range&> {
 template <class R, class Submitter, class Range>
 class map_by_one final : public map_source<R> {
  public:
-  map_by_one(Submitter submitter, Range&& range, std::size_t window)
+  map_by_one(Submitter submitter, Range&& range, std::size_t window, const map_options& options)
       : submitter_(std::move(submitter)),
         items_(std::forward<Range>(range)),
         next_(std::begin(items_.range)),
-        ring_(window) {}
+        window_(window, options) {}
   std::optional<R> next() override {
-    for (; !ring_.full() && next_ != std::end(items_.range); ++next_)
-      ring_.push(submitter_.one(*next_));
-    if (ring_.empty()) return std::nullopt;
-    return access::take(ring_.pop());
+    for (; !window_.full() && next_ != std::end(items_.range); ++next_)
+      window_.push(submitter_.one(*next_));
+    if (window_.empty()) return std::nullopt;
+    return access::take<R>(window_.pop());
   }
 
  private:
   Submitter submitter_;
   range_holder<Range> items_;
   decltype(std::begin(std::declval<range_holder<Range>&>().range)) next_;
-  future_ring<future<R>> ring_;
+  map_window window_;
 };
 
 template <class R, class Submitter, class Range>
 class map_by_chunk final : public map_source<R> {
  public:
-  map_by_chunk(Submitter submitter, Range&& range, std::size_t window, std::size_t chunksize)
+  map_by_chunk(Submitter submitter, Range&& range, std::size_t window, const map_options& options)
       : submitter_(std::move(submitter)),
         items_(std::forward<Range>(range)),
         next_(std::begin(items_.range)),
-        ring_(window),
-        chunksize_(chunksize) {}
+        window_(window, options),
+        chunksize_(options.chunksize) {}
   std::optional<R> next() override {
-    while (!ring_.full() && next_ != std::end(items_.range)) ring_.push(submit_chunk());
+    while (!window_.full() && next_ != std::end(items_.range)) window_.push(submit_chunk());
     if (taken_ == results_.size()) {
-      if (ring_.empty()) return std::nullopt;
-      results_ = access::take(ring_.pop());
+      if (window_.empty()) return std::nullopt;
+      results_ = access::take<std::vector<R>>(window_.pop());
       taken_ = 0;
     }
     return R(std::move(results_[taken_++]));
@@ -146,7 +152,7 @@ class map_by_chunk final : public map_source<R> {
   Submitter submitter_;
   range_holder<Range> items_;
   decltype(std::begin(std::declval<range_holder<Range>&>().range)) next_;
-  future_ring<future<std::vector<R>>> ring_;
+  map_window window_;
   std::size_t chunksize_;
   std::vector<R> results_;
   std::size_t taken_ = 0;
@@ -232,9 +238,9 @@ auto make_map(Submitter submitter, Range&& range, map_options options, std::size
   if (options.buffersize != 0) window = options.buffersize;
   if (options.chunksize <= 1)
     return map_range<result>(new map_by_one<result, Submitter, Range>(
-        std::move(submitter), std::forward<Range>(range), window));
+        std::move(submitter), std::forward<Range>(range), window, options));
   return map_range<result>(new map_by_chunk<result, Submitter, Range>(
-      std::move(submitter), std::forward<Range>(range), window, options.chunksize));
+      std::move(submitter), std::forward<Range>(range), window, options));
 }
 
 }  // namespace detail
