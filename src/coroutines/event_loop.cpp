@@ -91,7 +91,10 @@ struct loop_core {
   }
   // Looks at the inbox, the kernel and the timers; sleeps if that leaves nothing ready.
   void find_more() noexcept {
-    if (posted.might_have_jobs()) posted.take(queue.ready);
+    if (posted.might_have_jobs()) {
+      posted.take(queue.ready);
+      if (cancelling.load(std::memory_order_relaxed)) begin_shutdown(cancel_pending);
+    }
     if (!queue.ready.empty()) return look();
     if (timers.empty()) return sleep(duration::max());
     const auto next = timers.next_expiry();
@@ -118,22 +121,25 @@ struct loop_core {
     if (!timers.empty()) timers.expire(clock.now());
   }
 
-  // Shutdown, as a job, so that it happens on the loop.
+  // Shutdown, as a job, so that it happens on the loop; what was posted before it and has not begun
+  // is cancelled all the same, since `cancelling` overtakes the job.
+  static constexpr shutdown_options cancel_pending{.pending =
+                                                       shutdown_options::pending_calls::cancel};
   void begin_shutdown(shutdown_options how) noexcept {
     closing = true;
-    if (how.pending == shutdown_options::pending_calls::run) return;
+    if (stopping || how.pending == shutdown_options::pending_calls::run) return;
     stopping = true;
     for (spawned_task* t = live; t != nullptr; t = t->next_) t->flow_.request_stop();
     posted.take(queue.ready);
-    job_list<job> under_way;
-    while (job* j = queue.ready.pop()) {
+    // What the callbacks of a dropped call submit comes after this list, and is not dropped.
+    auto all = std::exchange(queue.ready, {});
+    while (job* j = all.pop()) {
       if (j->is_call()) {
         j->drop();
       } else {
-        under_way.push(*j);
+        queue.ready.push(*j);
       }
     }
-    while (job* j = under_way.pop()) queue.ready.push(*j);
   }
   // With nothing live and nothing ready: takes no more, for good.
   bool try_close() noexcept {
@@ -150,7 +156,8 @@ struct loop_core {
   bool closing = false;  // these three: the loop's thread only
   bool stopping = false;
   bool closed = false;
-  std::atomic<bool> refusing{false};  // set by shutdown(), read by submitters
+  std::atomic<bool> refusing{false};    // set by shutdown(), read by submitters
+  std::atomic<bool> cancelling{false};  // set by shutdown(), read by the loop
 
   static thread_local event_loop* current;
 };
@@ -197,24 +204,13 @@ void readiness::awaiter::throw_busy() {
 event_loop::event_loop(event_loop_options options)
     : core_(new detail::loop_core(queue_, *options.clock)) {}
 
-event_loop::~event_loop() {
-  if (!core_->closed) {
-    core_->begin_shutdown({.pending = shutdown_options::pending_calls::cancel});
-    if (!core_->try_close()) run();
-  }
-  delete core_;
-}
-
 namespace {
 
-// Makes the loop the thread's own for a scope.
+// Makes the loop the thread's own for a scope; then its former loop, if any, is that again.
 class running {
  public:
-  running(event_loop*& current, event_loop& loop, detail::blocking_policy& policy)
-      : current_(current) {
-    if (current_ != nullptr)
-      throw would_deadlock("an event loop is running on this thread: co_await instead of run()");
-    current_ = &loop;
+  running(event_loop*& current, event_loop& loop, detail::blocking_policy& policy) noexcept
+      : current_(current), outer_(std::exchange(current, &loop)) {
     previous_ = detail::blocking_policy::exchange(&policy);
     slack_ = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
     prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);  // 1 us instead of 50 us of lateness
@@ -222,18 +218,39 @@ class running {
   ~running() {
     prctl(PR_SET_TIMERSLACK, slack_, 0, 0, 0);
     detail::blocking_policy::exchange(previous_);
-    current_ = nullptr;
+    current_ = outer_;
   }
 
  private:
   event_loop*& current_;
+  event_loop* outer_;
   detail::blocking_policy* previous_;
   int slack_;
 };
 
 }  // namespace
 
+// Only here may a loop run inside another: there is nobody who could be told to co_await instead.
+event_loop::~event_loop() {
+  core_->refusing.store(true, std::memory_order_relaxed);
+  if (!core_->closed) {
+    core_->begin_shutdown(detail::loop_core::cancel_pending);
+    run_to_the_end();
+  }
+  delete core_;
+}
+
+void event_loop::check_may_run() {
+  if (detail::loop_core::current != nullptr)
+    throw would_deadlock("an event loop is running on this thread: co_await instead of run()");
+}
+
 void event_loop::run() {
+  check_may_run();
+  if (!core_->closed) run_to_the_end();
+}
+
+void event_loop::run_to_the_end() noexcept {
   const running scope(detail::loop_core::current, *this, *this);
   for (core_->run_ready(); !core_->try_close(); core_->run_ready()) core_->find_more();
   core_->closed = true;
@@ -246,6 +263,8 @@ void event_loop::run_until(const detail::state_base& awaited) {
 
 void event_loop::shutdown(shutdown_options options) {
   core_->refusing.store(true, std::memory_order_relaxed);
+  if (options.pending == shutdown_options::pending_calls::cancel)
+    core_->cancelling.store(true, std::memory_order_relaxed);
   struct request final : detail::job {
     void run() noexcept override {
       core.begin_shutdown(how);

@@ -68,7 +68,8 @@ class event_loop final : public local_executor, private detail::blocking_policy 
   // shutdown(cancel) if that has not been done; runs what is left to its end on this thread.
   ~event_loop() override;
 
-  // Runs tasks until shutdown() was called and every task has ended.
+  // Runs tasks until shutdown() was called and every task has ended; again after that: nothing.
+  // Throws would_deadlock, as run_until_complete does, inside a loop that runs on this thread.
   void run();
   // Starts the task on this loop and runs it until it ends.
   template <class T>
@@ -110,7 +111,9 @@ class event_loop final : public local_executor, private detail::blocking_policy 
   friend detail::timer;
   friend detail::readiness;
   void before_block(const detail::state_base* awaited) override;
+  static void check_may_run();  // throws would_deadlock inside a running loop
   void run_until(const detail::state_base& awaited);
+  void run_to_the_end() noexcept;
 
   detail::loop_queue queue_{*this};
   detail::loop_core* core_;
@@ -238,6 +241,7 @@ inline future<T> event_loop::spawn(task<T> t) {
 
 template <class T>
 T event_loop::run_until_complete(task<T> t) {
+  check_may_run();
   auto result = spawn(std::move(t));
   run_until(*detail::access::get(static_cast<const any_future&>(result)));
   return std::move(result).get();
