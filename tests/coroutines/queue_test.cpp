@@ -1,0 +1,279 @@
+// What a queue promises: every item once, in order, bounded; a stopped operation never half.
+#include "plait/coroutines/queue.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "virtual_run.hpp"
+
+using namespace std::chrono_literals;
+
+namespace {
+
+TEST(Queue, GivesItemsInTheOrderInWhichTheyWerePut) {
+  virtual_run([]() -> plait::task<> {
+    plait::queue<int> queue;
+    for (int i = 0; i < 1000; ++i) co_await queue.put(i);
+    EXPECT_EQ(queue.size(), 1000u);
+    for (int i = 0; i < 1000; ++i) EXPECT_EQ(co_await queue.get(), i);
+    EXPECT_TRUE(queue.empty());
+  });
+}
+
+TEST(Queue, KeepsItsOrderWhileItGrowsAroundItsEnd) {
+  virtual_run([]() -> plait::task<> {
+    plait::queue<int> queue;
+    int put = 0, got = 0;
+    for (int round = 0; round < 200; ++round) {
+      for (int i = 0; i < round % 17 + 1; ++i) queue.put_nowait(put++);
+      for (int i = 0; i < round % 13 && !queue.empty(); ++i) EXPECT_EQ(queue.get_nowait(), got++);
+    }
+    while (!queue.empty()) EXPECT_EQ(queue.get_nowait(), got++);
+    EXPECT_EQ(put, got);
+    co_return;
+  });
+}
+
+TEST(Queue, HoldsMoveOnlyItems) {
+  virtual_run([]() -> plait::task<> {
+    plait::queue<std::unique_ptr<int>> queue(1);
+    const auto consumer = [&]() -> plait::task<int> {
+      const auto a = co_await queue.get();
+      const auto b = co_await queue.get();
+      co_return *a * 10 + *b;
+    };
+    auto f = plait::spawn(consumer());
+    co_await queue.put(std::make_unique<int>(4));
+    co_await queue.put(std::make_unique<int>(2));
+    EXPECT_EQ(co_await f, 42);
+  });
+}
+
+TEST(Queue, APutWaitsWhileItIsFull) {
+  virtual_run([]() -> plait::task<> {
+    plait::queue<int> queue(3);
+    std::size_t most = 0;
+    const auto producer = [&]() -> plait::task<> {
+      for (int i = 0; i < 100; ++i) {
+        co_await queue.put(i);
+        most = std::max(most, queue.size());
+      }
+    };
+    const auto consumer = [&]() -> plait::task<> {
+      for (int i = 0; i < 100; ++i) {
+        co_await plait::sleep(1s);
+        EXPECT_EQ(co_await queue.get(), i);
+      }
+    };
+    const auto before = virtual_now();
+    co_await plait::gather(producer(), consumer());
+    EXPECT_EQ(most, 3u);
+    EXPECT_EQ(virtual_now() - before, 100s);
+  });
+}
+
+TEST(Queue, ServesGettersAndPuttersFirstComeFirst) {
+  virtual_run([]() -> plait::task<> {
+    plait::queue<int> queue(1);
+    std::vector<std::pair<int, int>> got;
+    const auto getter = [&](int number) -> plait::task<> {
+      const int item = co_await queue.get();
+      got.emplace_back(number, item);
+    };
+    std::vector<plait::task<>> getters;
+    for (int i = 0; i < 10; ++i) getters.push_back(getter(i));
+    const auto putters = [&]() -> plait::task<> {
+      co_await plait::sleep(1s);
+      for (int i = 0; i < 10; ++i) co_await queue.put(i);
+    };
+    co_await plait::gather(plait::gather(std::move(getters)), putters());
+    for (int i = 0; i < 10; ++i) EXPECT_EQ(got[static_cast<std::size_t>(i)], std::pair(i, i));
+
+    queue.put_nowait(-1);
+    std::vector<plait::future<>> waiting;
+    for (int i = 0; i < 10; ++i)
+      waiting.push_back(plait::spawn(
+          [](plait::queue<int>& q, int n) -> plait::task<> { co_await q.put(n); }(queue, i)));
+    co_await let_others_run();
+    for (int i = -1; i < 10; ++i) EXPECT_EQ(co_await queue.get(), i);
+  });
+}
+
+TEST(Queue, NowaitSaysFullAndEmpty) {
+  virtual_run([]() -> plait::task<> {
+    plait::queue<int> queue(2);
+    EXPECT_THROW(queue.get_nowait(), plait::queue_empty);
+    queue.put_nowait(1);
+    EXPECT_FALSE(queue.full());
+    queue.put_nowait(2);
+    EXPECT_TRUE(queue.full());
+    EXPECT_THROW(queue.put_nowait(3), plait::queue_full);
+    EXPECT_EQ(queue.maxsize(), 2u);
+    EXPECT_EQ(queue.get_nowait(), 1);
+    EXPECT_EQ(queue.get_nowait(), 2);
+    co_return;
+  });
+}
+
+TEST(Queue, GetNowaitLetsInThePutterThatWaits) {
+  virtual_run([]() -> plait::task<> {
+    plait::queue<int> queue(1);
+    queue.put_nowait(1);
+    auto f = plait::spawn([](plait::queue<int>& q) -> plait::task<> { co_await q.put(2); }(queue));
+    co_await let_others_run();
+    EXPECT_FALSE(f.done());
+    EXPECT_EQ(queue.get_nowait(), 1);
+    EXPECT_EQ(queue.size(), 1u);
+    co_await f;
+    EXPECT_EQ(queue.get_nowait(), 2);
+  });
+}
+
+TEST(Queue, JoinWaitsForEveryTaskDone) {
+  virtual_run([]() -> plait::task<> {
+    plait::queue<int> queue;
+    co_await queue.join();  // nothing put: nothing to wait for
+    int finished = 0;
+    const auto worker = [&]() -> plait::task<> {
+      for (;;) {
+        co_await queue.get();
+        co_await plait::sleep(1s);
+        ++finished;
+        queue.task_done();
+      }
+    };
+    std::vector<plait::future<>> workers;
+    for (int i = 0; i < 3; ++i) workers.push_back(plait::spawn(worker()));
+    for (int i = 0; i < 10; ++i) queue.put_nowait(i);
+    const auto joiner = [&]() -> plait::task<> {
+      co_await queue.join();
+      EXPECT_EQ(finished, 10);
+    };
+    co_await plait::gather(joiner(), joiner());
+    for (auto& w : workers) w.cancel();
+    EXPECT_THROW(queue.task_done(), plait::invalid_state);
+  });
+}
+
+TEST(Queue, AStoppedJoinLeavesTheOthersWaiting) {
+  virtual_run([]() -> plait::task<> {
+    plait::queue<int> queue;
+    queue.put_nowait(1);
+    const auto joiner = [&]() -> plait::task<> { co_await queue.join(); };
+    auto a = plait::spawn(joiner());
+    auto b = plait::spawn(joiner());
+    co_await let_others_run();
+    a.cancel();
+    EXPECT_TRUE(co_await throws<plait::cancelled_error>(a));
+    EXPECT_FALSE(b.done());
+    queue.get_nowait();
+    queue.task_done();
+    co_await b;
+  });
+}
+
+// A getter is stopped before it begins, while it waits, when its item is on its way, and after.
+TEST(Queue, AStopOfAGetInEveryStateLosesAndDoublesNothing) {
+  virtual_run([]() -> plait::task<> {
+    plait::queue<int> queue;
+    std::vector<int> got;
+    const auto getter = [&]() -> plait::task<> {
+      got.push_back(co_await queue.get());
+      co_await plait::sleep(1h);
+    };
+    queue.put_nowait(1);
+    auto f = plait::spawn(getter());  // not started
+    f.cancel();
+    EXPECT_TRUE(co_await throws<plait::cancelled_error>(f));
+    EXPECT_EQ(queue.size(), 1u);
+    const auto late = [&]() -> plait::task<> {  // stopped already when it asks
+      co_await throws<plait::cancelled_error>(plait::sleep(1h));
+      co_await getter();
+    };
+    f = plait::spawn(late());
+    co_await let_others_run();
+    f.cancel();
+    EXPECT_TRUE(co_await throws<plait::cancelled_error>(f));
+    EXPECT_EQ(queue.get_nowait(), 1);
+
+    f = plait::spawn(getter());  // waiting
+    auto next = plait::spawn(getter());
+    co_await let_others_run();
+    f.cancel();
+    EXPECT_TRUE(co_await throws<plait::cancelled_error>(f));
+    queue.put_nowait(2);
+    co_await let_others_run();
+    EXPECT_EQ(got, (std::vector<int>{2}));
+    next.cancel();
+    EXPECT_TRUE(co_await throws<plait::cancelled_error>(next));
+
+    f = plait::spawn(getter());  // handed over
+    co_await let_others_run();
+    f.cancel();
+    queue.put_nowait(3);
+    EXPECT_TRUE(queue.empty());
+    EXPECT_TRUE(co_await throws<plait::cancelled_error>(f));
+    EXPECT_EQ(got, (std::vector<int>{2, 3}));
+
+    f = plait::spawn(getter());  // done
+    queue.put_nowait(4);
+    co_await let_others_run();
+    f.cancel();
+    EXPECT_TRUE(co_await throws<plait::cancelled_error>(f));
+    EXPECT_EQ(got, (std::vector<int>{2, 3, 4}));
+    EXPECT_TRUE(queue.empty());
+  });
+}
+
+TEST(Queue, AStopOfAPutInEveryStateLosesAndDoublesNothing) {
+  virtual_run([]() -> plait::task<> {
+    plait::queue<int> queue(1);
+    std::vector<int> put;
+    const auto putter = [&](int item) -> plait::task<> {
+      co_await queue.put(item);
+      put.push_back(item);
+      co_await plait::sleep(1h);
+    };
+    auto f = plait::spawn(putter(1));  // not started
+    f.cancel();
+    EXPECT_TRUE(co_await throws<plait::cancelled_error>(f));
+    EXPECT_TRUE(queue.empty());
+    const auto late = [&]() -> plait::task<> {  // stopped already when it asks
+      co_await throws<plait::cancelled_error>(plait::sleep(1h));
+      co_await putter(1);
+    };
+    f = plait::spawn(late());
+    co_await let_others_run();
+    f.cancel();
+    EXPECT_TRUE(co_await throws<plait::cancelled_error>(f));
+    EXPECT_TRUE(queue.empty());
+
+    queue.put_nowait(0);
+    f = plait::spawn(putter(2));  // waiting
+    auto next = plait::spawn(putter(3));
+    co_await let_others_run();
+    f.cancel();
+    EXPECT_TRUE(co_await throws<plait::cancelled_error>(f));
+    EXPECT_EQ(queue.get_nowait(), 0);
+    EXPECT_EQ(queue.size(), 1u);
+    co_await let_others_run();
+    next.cancel();
+    EXPECT_TRUE(co_await throws<plait::cancelled_error>(next));
+    EXPECT_EQ(put, (std::vector<int>{3}));
+
+    f = plait::spawn(putter(4));  // its item is taken over while the stop is on its way
+    co_await let_others_run();
+    f.cancel();
+    EXPECT_EQ(queue.get_nowait(), 3);
+    EXPECT_EQ(queue.size(), 1u);
+    EXPECT_TRUE(co_await throws<plait::cancelled_error>(f));
+    EXPECT_EQ(put, (std::vector<int>{3, 4}));
+    EXPECT_EQ(queue.get_nowait(), 4);
+    EXPECT_TRUE(queue.empty());
+  });
+}
+
+}  // namespace
