@@ -5,7 +5,8 @@
   scripts/check_docs.py --self-test  hands the check a violation of each rule; exit 1 when it misses one
 
 A C++ block stands under a line `<!-- from PATH -->` and is, apart from its indentation, a run of lines of that file,
-which the build compiles. A relative link names a file or folder of the tree.
+which the build compiles. A relative link names a file or folder of the tree, and so does a header's or a
+source's "See docs/..." or "Example: examples/...".
 """
 import pathlib
 import re
@@ -14,6 +15,7 @@ import tempfile
 import textwrap
 
 SOURCE = re.compile(r"<!-- from (\S+) -->$")
+POINTER = re.compile(r"\b(?:docs|examples)/[\w./-]+\.(?:md|cpp)\b")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -55,38 +57,55 @@ def check_document(root, document):
     return found
 
 
+def check_code(root, file):
+    """Every (line, message) about one header or source."""
+    return [
+        (number, f"points to {target}, which does not exist")
+        for number, line in enumerate((root / file).read_text(encoding="utf-8").splitlines(), 1)
+        for target in POINTER.findall(line)
+        if not (root / target).exists()
+    ]
+
+
 def check_tree(root):
     documents = sorted([*root.glob("*.md"), *root.glob("docs/**/*.md")])
     found = []
+    for folder in ("include", "src"):
+        for path in sorted((root / folder).rglob("*.[ch]pp")):
+            name = path.relative_to(root).as_posix()
+            found += [f"{name}:{line}: {text}" for line, text in check_code(root, name)]
     for document in documents:
         name = document.relative_to(root).as_posix()
         found += [f"{name}:{line}: {text}" for line, text in check_document(root, name)]
     return found, len(documents)
 
 
-SAMPLES = [  # a document's text, and a part of the message that it must provoke ("" for none)
-    ("<!-- from code.cpp -->\n```cpp\nint b;\n  int c;\n```\n", ""),
-    ("[the code](../code.cpp#L1) and [elsewhere](https://example.org/x)\n", ""),
-    ("```sh\n./run\n```\n", ""),
-    ("<!-- from code.cpp -->\n```cpp\nint z;\n```\n", "not in code.cpp"),
-    ("<!-- from gone.cpp -->\n```cpp\nint a;\n```\n", "gone.cpp, which does not exist"),
-    ("```cpp\nint a;\n```\n", "without saying"),
-    ("[gone](gone.md)\n", "links to gone.md"),
+SAMPLES = [  # a file, its text, and a part of the message that it must provoke ("" for none)
+    ("docs/page.md", "<!-- from code.cpp -->\n```cpp\nint b;\n  int c;\n```\n", ""),
+    ("docs/page.md", "[the code](../code.cpp#L1) and [elsewhere](https://example.org/x)\n", ""),
+    ("docs/page.md", "```sh\n./run\n```\n", ""),
+    ("include/plait/pool.hpp", "// See docs/page.md.\n", ""),
+    ("docs/page.md", "<!-- from code.cpp -->\n```cpp\nint z;\n```\n", "not in code.cpp"),
+    ("docs/page.md", "<!-- from gone.cpp -->\n```cpp\nint a;\n```\n", "gone.cpp, which does not exist"),
+    ("docs/page.md", "```cpp\nint a;\n```\n", "without saying"),
+    ("docs/page.md", "[gone](gone.md)\n", "links to gone.md"),
+    ("include/plait/pool.hpp", "// See docs/gone.md.\n", "points to docs/gone.md"),
+    ("src/net/tcp.cpp", "// Example: examples/net/gone.cpp\n", "points to examples/net/gone.cpp"),
 ]
 
 
 def self_test():
     wrong = 0
-    for text, expected in SAMPLES:
+    for file, text, expected in SAMPLES:
         with tempfile.TemporaryDirectory() as folder:
             root = pathlib.Path(folder)
-            (root / "docs").mkdir()
-            (root / "code.cpp").write_text("int a;\n  int b;\n    int c;\n", encoding="utf-8")
-            (root / "docs" / "page.md").write_text(text, encoding="utf-8")
+            for name, content in {"code.cpp": "int a;\n  int b;\n    int c;\n", "docs/page.md": "", file: text}.items():
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                (root / name).write_text(content, encoding="utf-8")
             found, _ = check_tree(root)
         if (len(found) != 1 or expected not in found[0]) if expected else found:
             wrong += 1
-            print(f"self-test: {text!r}: expected {expected or 'nothing'!r}, the check said {found}")
+            print(f"self-test: {file}: {text!r}: expected {expected or 'nothing'!r}, the check said {found}")
     print(f"docs self-test: {len(SAMPLES) - wrong} of {len(SAMPLES)} samples judged right")
     return 1 if wrong else 0
 
