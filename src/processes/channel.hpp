@@ -71,6 +71,7 @@ struct channel {
   alignas(64) std::atomic<std::uint64_t> leave;   // 1 + sequence number at which to leave; 0: never
   std::atomic<std::uint32_t> harvested;           // calls whose replies the pool has taken
   alignas(64) std::atomic<worker_life> life;
+  std::atomic<std::int32_t> pid;              // as the worker says
   std::atomic<std::uint32_t> complaint_size;  // what the initializer threw, as an encoded exception
   char complaint[1024];
   slot slots[slot_count];

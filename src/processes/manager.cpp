@@ -277,9 +277,9 @@ void process_engine::heed(const zygote_report& report, descriptor handle) {
   if (report.seat >= seat_count_) return;
   seat& s = seat_at(report.seat);
   if (s.state == seat::life::empty || s.generation != report.generation) return;
+  s.pid = report.pid;
   if (report.what == kind::spawned) {
     const std::lock_guard hold(mutex_);
-    s.pid = report.pid;
     s.handle = std::move(handle);
   } else if (report.what == kind::died) {
     bury(s, report.status, false);
@@ -430,7 +430,7 @@ bool process_engine::unbalanced() {
     const seat& s = seat_at(i);
     if (s.state == seat::life::empty) continue;
     idle |= s.state == seat::life::alive && s.in_flight() == 0;
-    loaded |= s.in_flight() > 1;
+    loaded |= s.queued_behind() != 0;
   }
   return idle && loaded;
 }
@@ -443,15 +443,19 @@ void process_engine::rebalance() {
   const std::int64_t now = monotonic_ns();
   for (std::size_t i = 0; i < seat_count_; ++i) {
     seat& s = seat_at(i);
-    if (s.state == seat::life::empty || s.in_flight() < 2) continue;
+    const std::uint32_t behind = s.queued_behind();
+    if (s.state == seat::life::empty || behind == 0) continue;
     const slot& oldest = s.slot_of(s.harvested.load(std::memory_order_relaxed));
     if (oldest.state.load(std::memory_order_relaxed) != slot_state::running ||
         now - oldest.began.load(std::memory_order_relaxed) < old_call)
       continue;
-    std::uint32_t to_move = s.in_flight() / 2;
-    for (std::uint32_t q = s.placed; to_move != 0 && q != s.harvested; --q, --to_move) {
+    std::uint32_t to_move = (behind + 1) / 2;
+    for (std::uint32_t q = s.placed; to_move != 0 && q != s.harvested; --q) {
       remote_job* job = s.jobs[(q - 1) % slot_count];
-      if (job != nullptr && take_back(s, q - 1)) pending_.push_front(*job);
+      if (job == nullptr) continue;
+      if (!take_back(s, q - 1)) break;
+      pending_.push_front(*job);
+      --to_move;
     }
   }
   dispatch(wakes);

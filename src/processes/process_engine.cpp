@@ -196,9 +196,9 @@ std::size_t process_engine::wanted_workers() const noexcept {
 
 void process_engine::refuse(remote_job& job) const {
   job.cancelled();
+  if (broken_ != breakage::none) std::rethrow_exception(broken_error());
   if (forks.load(std::memory_order_relaxed) != fork_generation_)
     throw broken_executor("this process was forked from the one that owns the pool");
-  if (broken_ != breakage::none) std::rethrow_exception(broken_error());
   throw executor_shutdown();
 }
 
@@ -460,8 +460,9 @@ std::vector<int> process_engine::worker_pids() {
   const std::lock_guard hold(mutex_);
   std::vector<int> pids;
   for (std::size_t i = 0; i < seat_count_; ++i)
-    if (seat_at(i).state != seat::life::empty && seat_at(i).pid != 0)
-      pids.push_back(seat_at(i).pid);
+    if (seat_at(i).state != seat::life::empty)
+      if (const int pid = seat_at(i).shared->pid.load(std::memory_order_relaxed))
+        pids.push_back(pid);
   return pids;
 }
 

@@ -34,7 +34,6 @@ struct seat {
   std::uint32_t placed = 0;  // sequence number of the next call
   std::size_t tasks = 0;     // calls placed and not taken back, in this worker's life
   bool proven = false;       // it has answered a call
-  int pid = 0;               // 0 until the zygote has told
   descriptor handle;         // pidfd
   descriptor socket;         // for large messages
   remote_job* jobs[slot_count] = {};
@@ -43,6 +42,7 @@ struct seat {
 
   // The manager's alone.
   descriptor errors;  // what the worker writes to its standard error
+  int pid = 0;        // 0 until the zygote has told
   std::string tail;   // the end of it
 
   slot& slot_of(std::uint32_t sequence) const noexcept {
@@ -50,6 +50,14 @@ struct seat {
   }
   std::uint32_t in_flight() const noexcept {
     return placed - harvested.load(std::memory_order_relaxed);
+  }
+  // Calls behind the oldest one that could be taken back.
+  std::uint32_t queued_behind() const noexcept {
+    std::uint32_t n = 0;
+    for (std::uint32_t q = harvested.load(std::memory_order_relaxed) + 1;
+         static_cast<std::int32_t>(placed - q) > 0; ++q)
+      n += jobs[q % slot_count] != nullptr;
+    return n;
   }
   // Whether a reply is there to be taken. Any thread, without the mutex: a hint.
   bool has_reply() const noexcept {

@@ -48,6 +48,7 @@ class worker {
 
   [[noreturn]] void run() {
     pthread_atfork(nullptr, nullptr, [] { is_stray = true; });
+    shared_.pid.store(getpid(), std::memory_order_relaxed);
     shared_.life.store(worker_life::initializing, std::memory_order_relaxed);
     if (setup_.initializer != 0) initialize();
     shared_.life.store(worker_life::ready, std::memory_order_seq_cst);

@@ -16,7 +16,7 @@ inline constexpr std::size_t max_members = 16;
 template <class T>
 struct any_member {
   template <class U>
-  requires(!std::is_same_v<U, T> && !std::is_base_of_v<U, T>) constexpr operator U() const noexcept;
+  requires(!std::is_same_v<U, T> && !std::is_base_of_v<U, T>) operator U() const noexcept;
 };
 
 template <class T, std::size_t>
@@ -70,10 +70,17 @@ constexpr std::size_t members_from() {
   }
 }
 
+// std::array and its like are taken apart otherwise.
+template <class T>
+concept tuple_like = requires {
+  sizeof(std::tuple_size<T>);
+};
+
 // 0 for what is no such struct, or has more members than we can name.
 template <class T>
 constexpr std::size_t count_members() {
-  if constexpr (!std::is_class_v<T> || !std::is_aggregate_v<T> || std::is_empty_v<T>) {
+  if constexpr (!std::is_class_v<T> || !std::is_aggregate_v<T> || std::is_empty_v<T> ||
+                tuple_like<T>) {
     return 0;
   } else {
     constexpr std::size_t values = value_count<T>();

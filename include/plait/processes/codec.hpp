@@ -97,8 +97,8 @@ constexpr bool members_are_bytes() {
 
 template <class T>
 concept plain_struct =
-    std::is_class_v<T> && std::is_aggregate_v<T> && !travels_as_bytes<T> && !has_serialize<T> &&
-    std::is_default_constructible_v<T> && members_travel<T>();
+    std::is_class_v<T> && std::is_aggregate_v<T> && !tuple_like<T> && !travels_as_bytes<T> &&
+    !has_serialize<T> && std::is_default_constructible_v<T> && members_travel<T>();
 
 template <class T>
 concept function_pointer = std::is_pointer_v<T> && std::is_function_v<std::remove_pointer_t<T>>;
