@@ -161,7 +161,7 @@ struct remote_signature {
                 "here; pass values (plait/processes/codec.hpp lists what travels, and how to add "
                 "your type)");
   static constexpr bool is_callable = callable_with<function, arguments>;
-  static_assert(!f_travels || !all_travel<arguments> || is_callable,
+  static_assert(!f_travels || !travel::by_value || !all_travel<arguments> || is_callable,
                 "submit(f, args...): f cannot be called with these arguments");
   static constexpr bool well_formed =
       f_travels && travel::by_value && all_travel<arguments> && is_callable;
