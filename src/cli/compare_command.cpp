@@ -1,0 +1,177 @@
+// plait compare: the article's experiments and its comparison table, measured on this machine.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "cli/commands.hpp"
+#include "cli/comparison.hpp"
+#include "cli/embedded_server.hpp"
+#include "cli/interruption.hpp"
+#include "cli/progress_display.hpp"
+#include "cli/reports.hpp"
+
+namespace plait::cli {
+namespace {
+
+struct compare_options {
+  std::size_t connections = 0;  // 0: the plan's
+  std::string url;
+  std::string python;
+  std::string html;
+  enum class output { text, json } format = output::text;
+  enum class size { full, quick } how = size::full;
+};
+
+[[noreturn]] void refuse(const std::string& line) { throw complaint(exit_status::usage, line); }
+
+comparison_plan make_plan(const compare_options& options) {
+  auto plan = options.how == compare_options::size::quick ? comparison_plan::quickly()
+                                                          : comparison_plan::full();
+  if (options.connections != 0) plan.connections = options.connections;
+  plan.url = options.url;
+  while (plan.url.ends_with('/')) plan.url.pop_back();
+  return plan;
+}
+
+// Every connection needs a descriptor and a local port; the server's side too, in its own process.
+descriptor_limit require_descriptors(const comparison_plan& plan) {
+  const auto limit = raise_descriptor_limit(plan.descriptors());
+  if (limit.now < plan.descriptors()) {
+    const std::uint64_t spare = plan.descriptors() - plan.connections;
+    refuse(
+        fmt::format("-n {} needs {} open files and this process may have {}: raise the limit "
+                    "(ulimit -n {}, as root), or take -n {}",
+                    plan.connections, plan.descriptors(), limit.now, plan.descriptors(),
+                    limit.now > spare ? limit.now - spare : 1));
+  }
+  const std::uint64_t ports = ephemeral_ports();
+  if (plan.connections > ports)
+    refuse(
+        fmt::format("-n {} needs as many local ports, and there are {}: widen the range (sysctl -w "
+                    "net.ipv4.ip_local_port_range='1024 65535'), or take -n {}",
+                    plan.connections, ports, ports));
+  return limit;
+}
+
+// Opened before anything is measured, so that a minute's work is not lost for a mistyped name.
+std::optional<std::ofstream> open_html(const std::string& path) {
+  if (path.empty()) return std::nullopt;
+  std::ofstream file(path, std::ios::binary | std::ios::app);
+  if (!file)
+    refuse(fmt::format("cannot write {}: {}; choose another file for --html", path,
+                       std::strerror(errno)));
+  return file;
+}
+
+void write_html(const std::string& path, const std::string& text) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << text;
+  if (!file.flush()) refuse(fmt::format("cannot write {}: {}", path, std::strerror(errno)));
+}
+
+void write_stdout(const std::string& text) {
+  std::size_t written = 0;
+  while (written < text.size()) {
+    const ssize_t n = write(STDOUT_FILENO, text.data() + written, text.size() - written);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0)
+      refuse(fmt::format("cannot write to standard output: {}; send it to a file or a terminal",
+                         std::strerror(errno)));
+    written += static_cast<std::size_t>(n);
+  }
+}
+
+// One request before the long run: a server that is not there is a mistake in --url.
+void require_server(const std::string& url, const interruption& stop) {
+  if (!url.starts_with("http://") && !url.starts_with("https://"))
+    refuse(fmt::format("--url {}: an address begins with http:// or https://", url));
+  progress_display silent{terminal{}};
+  const auto results = run_schedule({{{first_request(url)}}}, stop, silent);
+  const outcome& first = results.at("first");
+  std::string why = first.error;
+  if (first.ok() && first.result.value("failed", 0) != 0)
+    why = first.result.value("error", "it did not answer");
+  if (why.empty()) return;
+  refuse(fmt::format(
+      "--url {}: {}; start a server there, or leave --url out to use the embedded one", url, why));
+}
+
+exit_status compare(const compare_options& options) {
+  const auto began = std::chrono::steady_clock::now();
+  comparison c;
+  c.plan = make_plan(options);
+  c.descriptors = require_descriptors(c.plan);
+  c.machine = examine_machine();
+  { const auto writable = open_html(options.html); }
+
+  const interruption stop;
+  std::optional<embedded_server> server;
+  if (c.plan.url.empty()) {
+    server.emplace(stop);
+    c.plan.url = server->url();
+    c.plan.own_server = true;
+  } else {
+    require_server(c.plan.url, stop);
+  }
+  c.python = find_python(options.python, stop);
+  progress_display display(terminal::of(STDERR_FILENO));
+  const auto results = run_schedule(phases_of(c.plan, c.python), stop, display);
+
+  c.workloads = read_workloads(c.plan, c.machine, c.python, results);
+  c.table = read_table(c.plan, c.python, c.workloads, results);
+  c.failures = read_failures(c.workloads, results);
+  c.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  if (!options.html.empty()) write_html(options.html, html_report(c));
+  write_stdout(options.format == compare_options::output::json
+                   ? json_report(c).dump(2) + "\n"
+                   : text_report(c, terminal::of(STDOUT_FILENO)));
+  if (!c.failures.empty())
+    throw complaint(exit_status::failed,
+                    c.failures.front() + (c.failures.size() > 1 ? " (and more, see above)" : ""));
+  return exit_status::ok;
+}
+
+}  // namespace
+
+void add_compare_command(CLI::App& tool, command_run& chosen) {
+  auto options = std::make_shared<compare_options>();
+  auto* command = tool.add_subcommand(
+      "compare", "Measure threads, coroutines and worker processes, beside Python's");
+  command
+      ->add_option("-n,--connections", options->connections,
+                   "Requests at once on one thread (default 1000)")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{10'000'000}))
+      ->option_text("N");
+  command->add_flag_callback(
+      "--quick", [options] { options->how = compare_options::size::quick; },
+      "Smaller runs, under 15 s; each figure says what was run");
+  command->add_flag_callback(
+      "--json", [options] { options->format = compare_options::output::json; },
+      "One JSON object on standard output");
+  command->add_option("--html", options->html, "Write one self-contained page with charts as well")
+      ->type_name("FILE");
+  command
+      ->add_option("--url", options->url,
+                   "Another server with httpbin's routes, not the embedded one")
+      ->type_name("URL");
+  command
+      ->add_option("--python", options->python,
+                   "The python3 to run beside; none for no Python (default: the better of "
+                   "/usr/bin/python3 and the one on PATH)")
+      ->type_name("FILE");
+  command->footer(
+      "Runs 10 requests of /delay/1 one after another and on 10 threads, 1,000 on one thread with\n"
+      "coroutines, a list of primes sequentially, on threads and on worker processes; the same in "
+      "Python;\n"
+      "then measures the comparison table. Takes about 45 s. See docs/compare.md.");
+  command->callback([options, &chosen] { chosen = [options] { return compare(*options); }; });
+}
+
+}  // namespace plait::cli

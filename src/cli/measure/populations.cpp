@@ -1,0 +1,170 @@
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <latch>
+#include <nlohmann/json.hpp>
+#include <semaphore>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "cli/machine.hpp"
+#include "cli/measure/measurements.hpp"
+#include "cli/measure/stopwatch.hpp"
+#include "plait/coroutines.hpp"
+#include "plait/processes.hpp"
+
+namespace plait::cli {
+namespace {
+
+using real_clock = std::chrono::steady_clock;
+
+// What a population came to. `stopped_by` is "cap" when nothing but the request stopped it.
+struct population {
+  std::size_t count = 0, cap = 0;
+  std::string stopped_by = "cap";
+  double bytes = 0;  // that the machine gave for all of them
+  lap start{};       // until the last of them ran
+
+  nlohmann::json json() const {
+    const double n = static_cast<double>(std::max<std::size_t>(count, 1));
+    return {{"seconds", start.seconds},
+            {"cpu_seconds", start.cpu_seconds},
+            {"count", count},
+            {"cap", cap},
+            {"stopped_by", stopped_by},
+            {"bytes_each", bytes / n},
+            {"start_seconds", start.seconds / n}};
+  }
+};
+
+// Memory that only threads take: what this process has in RAM, its page tables, kernel stacks.
+double memory_with_kernel_side() {
+  return static_cast<double>(read_kilobytes("/proc/self/status", "VmRSS") +
+                             read_kilobytes("/proc/self/status", "VmPTE") +
+                             read_kilobytes("/proc/meminfo", "KernelStack"));
+}
+
+// What would be freed if this process ended: pages that it shares with nobody.
+double private_memory(int pid) {
+  const std::string file = fmt::format("/proc/{}/smaps_rollup", pid);
+  return static_cast<double>(read_kilobytes(file, "Private_Clean") +
+                             read_kilobytes(file, "Private_Dirty"));
+}
+
+std::size_t default_stack_bytes() {
+  pthread_attr_t attributes;
+  std::size_t bytes = 0;
+  if (pthread_getattr_default_np(&attributes) == 0) {
+    pthread_attr_getstacksize(&attributes, &bytes);
+    pthread_attr_destroy(&attributes);
+  }
+  return bytes;
+}
+
+struct crowd {
+  std::size_t here = 0, most = 0;
+};
+
+task<> stay_until(time_point end, crowd& all) {
+  all.most = std::max(all.most, ++all.here);
+  co_await sleep(end - plait::event_loop::current().now());
+  --all.here;
+}
+
+task<> hold_coroutines(population& held, double seconds) {
+  const double before = static_cast<double>(read_kilobytes("/proc/self/status", "VmRSS"));
+  crowd all;
+  const stopwatch watch;
+  const auto end = real_clock::now() + std::chrono::duration_cast<plait::duration>(
+                                           std::chrono::duration<double>(seconds));
+  std::vector<task<>> tasks;
+  tasks.reserve(held.cap);
+  for (std::size_t i = 0; i < held.cap; ++i) tasks.push_back(stay_until(end, all));
+  tasks.push_back([](population& h, crowd& c, const stopwatch& w, double b) -> task<> {
+    h.start = w.read();  // this one began last: all others are asleep
+    h.count = c.here;
+    h.bytes = static_cast<double>(read_kilobytes("/proc/self/status", "VmRSS")) - b;
+    co_return;
+  }(held, all, watch, before));
+  co_await gather(std::move(tasks));
+}
+
+int stay(std::int64_t until_ns) {
+  std::this_thread::sleep_until(real_clock::time_point(std::chrono::nanoseconds(until_ns)));
+  return 0;
+}
+
+}  // namespace
+
+nlohmann::json measure_held_threads(const measurement_options& options) {
+  population held{.cap = options.count};
+  std::counting_semaphore<> running{0};
+  std::latch go{1};
+  std::vector<std::thread> threads;
+  threads.reserve(options.count);
+  const double before = memory_with_kernel_side();
+  const stopwatch watch;
+  try {
+    while (threads.size() < options.count)
+      threads.emplace_back([&] {
+        running.release();
+        go.wait();
+      });
+  } catch (const std::system_error&) {
+    held.stopped_by = describe_task_limit(threads.size());
+  }
+  for (std::size_t i = 0; i < threads.size(); ++i) running.acquire();
+  held.start = watch.read();
+  held.count = threads.size();
+  held.bytes = memory_with_kernel_side() - before;
+  go.count_down();
+  for (auto& thread : threads) thread.join();
+  auto result = held.json();
+  result["reserved_each"] = default_stack_bytes();
+  return result;
+}
+
+nlohmann::json measure_held_coroutines(const measurement_options& options) {
+  population held{.cap = options.count};
+  // A frame has no limit but memory: stay well inside of it.
+  const double available = static_cast<double>(read_kilobytes("/proc/meminfo", "MemAvailable"));
+  constexpr double generous_frame = 1024;
+  const auto fitting = static_cast<std::size_t>(available / 2 / generous_frame);
+  if (fitting < held.cap) {
+    held.cap = fitting;
+    held.stopped_by = "half of the free memory";
+  }
+  run(hold_coroutines(held, options.seconds));
+  return held.json();
+}
+
+nlohmann::json measure_held_workers(const measurement_options& options) {
+  population held{.cap = options.count};
+  process_pool_executor pool{options.count};
+  const stopwatch watch;
+  const auto end = real_clock::now() + std::chrono::duration_cast<real_clock::duration>(
+                                           std::chrono::duration<double>(options.seconds));
+  std::vector<future<int>> calls;
+  try {
+    for (std::size_t i = 0; i < options.count; ++i)
+      calls.push_back(pool.submit(stay, std::int64_t{end.time_since_epoch().count()}));
+  } catch (const error& e) {
+    held.stopped_by = e.what();
+  }
+  while (pool.worker_pids().size() < calls.size() && real_clock::now() < end)
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+  held.start = watch.read();
+  const auto pids = pool.worker_pids();
+  held.count = pids.size();
+  if (held.count < held.cap && held.stopped_by == "cap")
+    held.stopped_by = describe_task_limit(held.count);
+  for (const int pid : pids) held.bytes += private_memory(pid);
+  for (auto& call : calls) call.wait();
+  return held.json();
+}
+
+}  // namespace plait::cli
