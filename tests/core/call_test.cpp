@@ -87,6 +87,25 @@ TEST(Call, WhatItCapturedIsGoneBeforeItsResultIsSeen) {
   }
 }
 
+// The engine's thread used to finish the call inside the handler, which holds the exception too, and
+// so destroyed it after others had seen it.
+TEST(Call, WhatItThrewIsHeldByItsFutureAlone) {
+  struct watching {
+    std::shared_ptr<int> watched;
+  };
+  manual_executor engine;
+  const auto watched = std::make_shared<int>(0);
+  auto f = engine.submit([watched] { throw watching{watched}; });
+  f.add_done_callback([&](plait::future<> done) {
+    static_cast<void>(done.exception());
+    done = {};
+    f = {};  // the last handles: the state goes, and the exception with it
+    EXPECT_EQ(watched.use_count(), 1);
+  });
+  engine.run_all();
+  EXPECT_FALSE(f.valid());
+}
+
 TEST(Call, ThatCannotBeStoredIsNotSubmitted) {
   struct uncopyable_today {
     uncopyable_today() = default;

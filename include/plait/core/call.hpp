@@ -161,20 +161,24 @@ class call final : public call_base<R> {
 
  protected:
   void invoke() noexcept override {
+    std::exception_ptr error;
     try {
       if constexpr (std::is_void_v<R>) {
         call_now();
         discard();
-        this->finish_value();
+        return this->finish_value();
       } else {
         stored<R> result = call_now();
         discard();
-        this->finish_value(std::move(result));
+        return this->finish_value(std::move(result));
       }
     } catch (...) {
-      discard();
-      this->finish_exception(std::current_exception());
+      error = std::current_exception();
     }
+    // Not in the handler, which holds the exception too: its last holder would then be this thread,
+    // long after somebody else has caught it.
+    discard();
+    this->finish_exception(std::move(error));
   }
   bool request_stop() noexcept override {
     if constexpr (stoppable) return stop_.source.request_stop(), true;
@@ -191,9 +195,8 @@ class call final : public call_base<R> {
   R call_now() {
     if constexpr (stoppable) {
       const stoppable_scope listed(*this);
-      return std::apply(
-          std::move(closure_.f),
-          std::tuple_cat(std::tuple(stop_.source.get_token()), std::move(closure_.args)));
+      return std::apply(std::move(closure_.f), std::tuple_cat(std::tuple(stop_.source.get_token()),
+                                                              std::move(closure_.args)));
     } else {
       return std::apply(std::move(closure_.f), std::move(closure_.args));
     }

@@ -194,11 +194,13 @@ class state : public state_base {
     if constexpr (std::is_nothrow_constructible_v<value_type, Args&&...>) {
       ::new (static_cast<void*>(&value_)) value_type(std::forward<Args>(args)...);
     } else {
+      std::exception_ptr error;
       try {
         ::new (static_cast<void*>(&value_)) value_type(std::forward<Args>(args)...);
       } catch (...) {
-        return finish_exception(std::current_exception());
+        error = std::current_exception();
       }
+      if (error != nullptr) return finish_exception(std::move(error));
     }
     constructed_ = true;
     finish(outcome::value);
