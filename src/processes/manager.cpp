@@ -30,6 +30,7 @@ constexpr std::uint64_t doorbell_tag = 0, alarm_tag = 1, zygote_tag = 2, errors_
 constexpr std::int64_t millisecond = 1'000'000, second = 1000 * millisecond;
 constexpr std::int64_t start_limit = 20 * second;     // for the zygote to say that it is there
 constexpr std::int64_t dismissal_limit = 5 * second;  // for a worker to leave when it is told to
+constexpr std::size_t max_on_their_way = 32;
 constexpr std::int64_t balance_interval = millisecond;
 // While calls are this short and many, replies are gathered at this pace instead of one by one.
 constexpr std::int64_t short_call = 20'000, gathering_interval = 100'000;
@@ -343,6 +344,7 @@ void process_engine::start_workers() {
       start_requested_ = false;
       if (broken_ != breakage::none || alive_ >= wanted_workers()) return;
     }
+    if (workers_on_their_way() >= max_on_their_way) return;  // the zygote's next report calls again
     seat* s = empty_seat();
     if (s == nullptr) return;  // leavers have all the seats: the first that goes makes room
     try {
@@ -353,13 +355,22 @@ void process_engine::start_workers() {
   }
 }
 
+// Asked for, and not yet reported: requests lie in the zygote's socket, which has an end.
+std::size_t process_engine::workers_on_their_way() const noexcept {
+  std::size_t n = 0;
+  for (std::size_t i = 0; i < seat_count_; ++i)
+    n += seat_at(i).state != seat::life::empty && seat_at(i).pid == 0;
+  return n;
+}
+
 void process_engine::start_worker(seat& s) {
   descriptor file = make_memfd("plait-worker", sizeof(channel));
   descriptor_pair sockets = make_socket_pair(), errors = make_pipe();
   auto* shared = static_cast<channel*>(map_shared(file.get(), sizeof(channel), s.shared));
-  const bool is_new = s.shared == nullptr;
-  s.shared = shared;
-  if (is_new) seat_count_.store(s.index + 1, std::memory_order_release);
+  if (s.shared == nullptr) {  // pollers read it without the mutex, so it is written once
+    s.shared = shared;
+    seat_count_.store(s.index + 1, std::memory_order_release);
+  }
   watch(errors.ours.get(), errors_tag | std::uint64_t{s.index} << 8);
   const spawn_command command{s.index, s.generation + 1};
   const int fds[] = {file.get(), sockets.theirs.get(), errors.theirs.get()};

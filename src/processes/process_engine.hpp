@@ -128,6 +128,7 @@ class process_engine {
   void end_zygote();
   void start_workers();
   void start_worker(seat& s);
+  std::size_t workers_on_their_way() const noexcept;
   seat* empty_seat();
   void tee(seat& s);
   // verdict.cpp

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio_ext.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -45,6 +46,7 @@ class zygote {
     sigprocmask(SIG_BLOCK, &deaths, nullptr);
     signal(SIGCHLD, SIG_DFL);
     death_notices_ = signalfd(-1, &deaths, SFD_CLOEXEC | SFD_NONBLOCK);
+    __fpurge(stdout);  // what static initialisers wrote, the user's program has written as well
     if (!receive_greeting()) end();
     for (;;) {
       pollfd watched[] = {{socket_, POLLIN, 0}, {death_notices_, POLLIN, 0}};

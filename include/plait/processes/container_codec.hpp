@@ -26,6 +26,7 @@ template <class T>
 concept contiguous = container<T> && requires(T& c, const T& k) {
   { k.data() } -> std::convertible_to<const typename T::value_type*>;
   c.resize(std::size_t{});
+  c.assign(k.data(), k.data());
 };
 template <class T>
 concept mapping = container<T> && requires {
@@ -68,8 +69,15 @@ struct codec<T> {
     T items;
     if constexpr (as_block) {
       const std::size_t n = from.read_size(sizeof(element));
-      items.resize(n);
-      if (n != 0) from.read(items.data(), n * sizeof(element));
+      const std::byte* bytes = from.take(n * sizeof(element));
+      if (reinterpret_cast<std::uintptr_t>(bytes) % alignof(element) == 0) {
+        const auto* first = reinterpret_cast<const element*>(bytes);
+        items.assign(first,
+                     first + n);  // writes each page once, where resize() would write it twice
+      } else {
+        items.resize(n);
+        if (n != 0) __builtin_memcpy(items.data(), bytes, n * sizeof(element));
+      }
     } else {
       const std::size_t n = from.read_size(1);
       if constexpr (requires { items.reserve(n); }) items.reserve(n);

@@ -80,6 +80,14 @@ class decoder {
     __builtin_memcpy(to, cursor_, n);
     cursor_ += n;
   }
+  // The next n bytes, where they lie.
+  const std::byte* take(std::size_t n) {
+    if (n > remaining()) [[unlikely]]
+      detail::throw_truncated(n, remaining());
+    const std::byte* bytes = cursor_;
+    cursor_ += n;
+    return bytes;
+  }
   template <class T>
   requires std::is_trivially_copyable_v<T> T read_plain() {
     T value;

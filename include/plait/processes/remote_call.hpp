@@ -207,17 +207,19 @@ class remote_call final : public state<R>, public remote_job {
   ~remote_call() override { release_engine(); }
 
   void resolve(const reply& r) noexcept override {
+    std::exception_ptr error;
     try {
       if (!r.is_value) throw_remote(r);
       if constexpr (std::is_void_v<R>) {
-        this->finish_value();
+        return this->finish_value();
       } else {
         decoder from(r.bytes, r.size);
-        this->finish_value(codec<R>::decode(from));
+        return this->finish_value(codec<R>::decode(from));
       }
     } catch (...) {
-      this->finish_exception(std::current_exception());
+      error = std::current_exception();
     }
+    this->finish_exception(std::move(error));  // the waiting thread's alone from here on
   }
   void assist() override { assist_engine(); }
   std::string describe() const override {
