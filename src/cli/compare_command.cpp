@@ -60,14 +60,12 @@ descriptor_limit require_descriptors(const comparison_plan& plan) {
   return limit;
 }
 
-// Opened before anything is measured, so that a minute's work is not lost for a mistyped name.
-std::optional<std::ofstream> open_html(const std::string& path) {
-  if (path.empty()) return std::nullopt;
-  std::ofstream file(path, std::ios::binary | std::ios::app);
-  if (!file)
-    refuse(fmt::format("cannot write {}: {}; choose another file for --html", path,
+// Before anything is measured, so that a minute's work is not lost for a mistyped name.
+void require_writable(const std::string& html) {
+  if (html.empty()) return;
+  if (!std::ofstream(html, std::ios::binary | std::ios::app))
+    refuse(fmt::format("cannot write {}: {}; choose another file for --html", html,
                        std::strerror(errno)));
-  return file;
 }
 
 void write_html(const std::string& path, const std::string& text) {
@@ -103,13 +101,12 @@ void require_server(const std::string& url, const interruption& stop) {
       "--url {}: {}; start a server there, or leave --url out to use the embedded one", url, why));
 }
 
-exit_status compare(const compare_options& options) {
+comparison measure_all(const compare_options& options) {
   const auto began = std::chrono::steady_clock::now();
   comparison c;
   c.plan = make_plan(options);
   c.descriptors = require_descriptors(c.plan);
   c.machine = examine_machine();
-  { const auto writable = open_html(options.html); }
 
   const interruption stop;
   std::optional<embedded_server> server;
@@ -128,14 +125,21 @@ exit_status compare(const compare_options& options) {
   c.table = read_table(c.plan, c.python, c.workloads, results);
   c.failures = read_failures(c.workloads, results);
   c.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  return c;
+}
+
+exit_status compare(const compare_options& options) {
+  require_writable(options.html);
+  const comparison c = measure_all(options);
   if (!options.html.empty()) write_html(options.html, html_report(c));
   write_stdout(options.format == compare_options::output::json
                    ? json_report(c).dump(2) + "\n"
                    : text_report(c, terminal::of(STDOUT_FILENO)));
-  if (!c.failures.empty())
-    throw complaint(exit_status::failed,
-                    c.failures.front() + (c.failures.size() > 1 ? " (and more, see above)" : ""));
-  return exit_status::ok;
+  if (c.failures.empty()) return exit_status::ok;
+  const std::string more =
+      c.failures.size() == 1 ? ""
+                             : fmt::format(" (and {} more, see the report)", c.failures.size() - 1);
+  throw complaint(exit_status::failed, c.failures.front() + more);
 }
 
 }  // namespace

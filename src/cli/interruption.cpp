@@ -27,6 +27,10 @@ interruption::interruption() {
 }
 
 interruption::~interruption() {
+  // One that has arrived has been acted on: unblocked it would end the process here.
+  signalfd_siginfo arrived;
+  while (read(fd_, &arrived, sizeof arrived) > 0) {
+  }
   close(fd_);
   const sigset_t set = ending_signals();
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);

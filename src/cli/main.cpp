@@ -44,6 +44,9 @@ exit_status parse_and_run(int argc, char** argv) {
   add_compare_command(tool, chosen);
   add_serve_command(tool, chosen);
   add_measure_command(tool, chosen);
+  if (argc > 1 && argv[1][0] != '-' && tool.get_subcommand_no_throw(argv[1]) == nullptr)
+    throw complaint(exit_status::usage,
+                    fmt::format("there is no command '{}'; see plait --help", argv[1]));
   try {
     tool.parse(argc, argv);
   } catch (const CLI::Success& asked) {  // --help, --version

@@ -141,9 +141,9 @@ class text_writer {
 
   void table() {
     title("The comparison table, measured here");
-    const std::size_t feature = 22, who = 9;
-    const std::size_t width = (columns_ - 2 - feature - who) / 3;
-    std::string head = "  " + std::string(feature + who, ' ');
+    const std::size_t feature = 22, side_name = 9;
+    const std::size_t width = (columns_ - 2 - feature - side_name) / 3;
+    std::string head = "  " + std::string(feature + side_name, ' ');
     for (const char* name : model_names) head += paint_(tone::title, left(name, width));
     line(head);
     for (const auto& row : c_.table) {
