@@ -143,7 +143,8 @@ struct loop_core {
   }
   // With nothing live and nothing ready: takes no more, for good.
   bool try_close() noexcept {
-    return closing && live == nullptr && queue.ready.empty() && posted.close_if_empty();
+    return closing && live == nullptr && stops_on_their_way == 0 && queue.ready.empty() &&
+           posted.close_if_empty();
   }
 
   loop_queue& queue;
@@ -152,8 +153,10 @@ struct loop_core {
   poller poll;
   timer_wheel timers;
   inbox posted;
+  // These five: the loop's thread only.
   spawned_task* live = nullptr;
-  bool closing = false;  // these three: the loop's thread only
+  std::size_t stops_on_their_way = 0;  // asked of tasks that have ended before they arrived
+  bool closing = false;
   bool stopping = false;
   bool closed = false;
   std::atomic<bool> refusing{false};    // set by shutdown(), read by submitters
@@ -177,6 +180,17 @@ void spawned_task::start(std::coroutine_handle<> frame, task_promise_base& promi
 void spawned_task::unlink() noexcept {
   (previous_ != nullptr ? previous_->next_ : flow_.loop().core_->live) = next_;
   if (next_ != nullptr) next_->previous_ = previous_;
+}
+
+void spawned_task::expect_stop() noexcept { ++flow_.loop().core_->stops_on_their_way; }
+
+void spawned_task::stop_arrived() noexcept {
+  if (asked_.load() == stop_request::too_late) {
+    --flow_.loop().core_->stops_on_their_way;
+  } else {
+    stop_arrived_ = true;
+    flow_.request_stop();
+  }
 }
 
 void timer::arm(event_loop& loop, time_point when) noexcept { loop.core_->timers.arm(*this, when); }

@@ -19,6 +19,7 @@
 
 #include <atomic>
 #include <coroutine>
+#include <cstdint>
 #include <tuple>
 
 #include "plait/core/clock.hpp"
@@ -51,10 +52,28 @@ class spawned_task : public job, public completion {
   void start(std::coroutine_handle<> frame, task_promise_base& promise) noexcept;
   void unlink() noexcept;
 
+  // A stop from any thread travels as a job, at most one a task. Whoever wins begin_stop() posts it,
+  // and until it has arrived the loop stays, even if the task has ended meanwhile.
+  enum class stop_request : std::uint8_t { nobody, somebody, too_late };
+  stop_request begin_stop() noexcept {  // returns what was there before
+    auto before = stop_request::nobody;
+    asked_.compare_exchange_strong(before, stop_request::somebody);
+    return before;
+  }
+  void stop_arrived() noexcept;
+  // On the loop, before the task is done.
+  void refuse_stops() noexcept {
+    if (asked_.exchange(stop_request::too_late) == stop_request::somebody && !stop_arrived_)
+      expect_stop();
+  }
+
  private:
   friend loop_core;
+  void expect_stop() noexcept;
   context flow_;
   spawned_task *previous_ = nullptr, *next_ = nullptr;
+  std::atomic<stop_request> asked_{stop_request::nobody};
+  bool stop_arrived_ = false;
 };
 
 template <class F, class... Args>
@@ -141,17 +160,20 @@ class spawned_call final
     try {
       frame_ = std::apply(f_, std::move(args_)).release();
     } catch (...) {  // no memory for the frame, or an argument that cannot be moved
+      refuse_stops();
       return this->finish_exception(std::current_exception());
     }
     start(frame_, frame_.promise());
   }
   void drop() noexcept override {
     if (!this->try_claim()) return this->release();
+    refuse_stops();
     this->finish(state_base::outcome::cancelled);
   }
   bool is_call() const noexcept override { return true; }
   void completed() noexcept override {
     unlink();
+    refuse_stops();
     auto& promise = frame_.promise();
     if (promise.error() != nullptr) {
       fail(std::move(promise.error()));
@@ -173,27 +195,27 @@ class spawned_call final
   }
 
  protected:
-  // From any thread: the stop travels to the loop as a job of its own.
   bool request_stop() noexcept override {
-    auto* request = new (std::nothrow) stop_request(*this);
+    auto* request = new (std::nothrow) stop_job(*this);
     if (request == nullptr) return false;
+    const auto before = begin_stop();
+    if (before != stop_request::nobody) {
+      delete request;
+      return before == stop_request::somebody;
+    }
     this->add_ref();
-    if (flow().loop().deliver(*request)) return true;
-    request->drop();
-    return false;
+    return flow().loop().deliver(*request);
   }
 
  private:
-  struct stop_request final : job {
-    explicit stop_request(spawned_call& c) noexcept : call(c) {}
+  struct stop_job final : job {
+    explicit stop_job(spawned_call& c) noexcept : call(c) {}
     void run() noexcept override {
-      if (!call.is_done()) call.flow().request_stop();
-      drop();
-    }
-    void drop() noexcept override {
+      call.stop_arrived();
       call.release();
       delete this;
     }
+    void drop() noexcept override { run(); }
     spawned_call& call;
   };
   void fail(std::exception_ptr error) noexcept {
