@@ -28,9 +28,16 @@ struct measured_run {
 
 // A promise about our own figure.
 struct target_check {
-  std::string text;  // "<= 1.05 s"
+  std::string text;     // "<= 1.05 s"
+  std::string reached;  // what it is checked against, where that is not the time itself: "1.95x"
   std::optional<bool> met;
   std::string why_unchecked;
+
+  // "1.95x, <= ..." for a report; empty when it was not checked.
+  std::string sentence() const {
+    if (!met) return "";
+    return reached.empty() ? text : reached + ", wanted " + text;
+  }
 };
 
 struct decision {

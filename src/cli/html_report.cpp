@@ -116,7 +116,7 @@ std::string workload_section(const workload& w) {
     chart.bar(run_row("python", "Python", e.python, longest));
     auto ours = run_row("plait", "plait", e.plait, longest);
     if (e.target.met) {
-      ours.note = (*e.target.met ? "✓ " : "✗ missed ") + e.target.text;
+      ours.note = (*e.target.met ? "✓ " : "✗ ") + e.target.sentence();
       ours.note_class = *e.target.met ? "good" : "bad";
     }
     chart.bar(ours);

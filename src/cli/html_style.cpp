@@ -59,7 +59,7 @@ td.who { white-space: nowrap; font-weight: 600; }
 tr.article td.who { color: var(--soft); }
 tr.python td.who { color: var(--python); }
 tr.plait td.who { color: var(--plait); }
-th.feature { font-weight: 600; width: 170px; }
+th.feature { font-weight: 600; white-space: nowrap; padding-right: 24px; }
 .note, footer { margin-top: 12px; color: var(--soft); font-size: 13.5px; }
 .failed { color: var(--bad); font-weight: 600; }
 )css";

@@ -28,6 +28,7 @@ json decision_json(const decision& d) {
 
 json target_json(const target_check& t) {
   json result{{"text", or_null(t.text)}, {"met", t.met ? json(*t.met) : json(nullptr)}};
+  if (!t.reached.empty()) result["reached"] = t.reached;
   if (!t.why_unchecked.empty()) result["why_unchecked"] = t.why_unchecked;
   return result;
 }

@@ -180,7 +180,7 @@ def private_memory(pid):
     return kilobytes(path, "Private_Clean") + kilobytes(path, "Private_Dirty")
 
 def held_workers():
-    stopped_by = "cap"
+    stopped_by, before = "cap", kilobytes("/proc/self/status", "VmRSS")
     with concurrent.futures.ProcessPoolExecutor(max_workers=count) as executor:
         watch, end = Watch(), time.monotonic() + seconds
         try:
@@ -191,7 +191,8 @@ def held_workers():
         lap = watch.read()
         workers = multiprocessing.active_children()
         time.sleep(max(0.0, (end - time.monotonic()) / 2))  # all of them wait for a call by now
-        memory = sum(private_memory(worker.pid) for worker in workers)
+        memory = kilobytes("/proc/self/status", "VmRSS") - before
+        memory += sum(private_memory(worker.pid) for worker in workers)
     return population(len(workers), lap, memory, stopped_by)
 )python";
 

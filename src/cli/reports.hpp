@@ -18,8 +18,9 @@ std::string html_report(const comparison& c);
 // Sentences that every report says.
 inline constexpr const char* table_legend =
     "+ the tool stopped there, not the machine. Memory: of a thread what it has in RAM, its kernel "
-    "stack and page tables; of a coroutine RAM; of a process the pages that it shares with nobody. "
-    "Calls go to an executor of one thread, one loop, one worker and come back.";
+    "stack and page tables; of a coroutine RAM; of a process the pages that it shares with nobody, "
+    "and what its parent grew by. Calls go to an executor of one thread, one loop, one worker and "
+    "come back.";
 std::string describe_machine(const comparison& c);
 std::string describe_sizes(const comparison& c);
 std::string describe_limits(const comparison& c);

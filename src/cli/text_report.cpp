@@ -109,7 +109,7 @@ class text_writer {
   }
   static std::string verdict_on(const target_check& target) {
     if (!target.met) return "";
-    return (*target.met ? "ok " : "miss ") + target.text;
+    return (*target.met ? "ok " : "miss ") + target.sentence();
   }
   static std::size_t label_width() { return 24; }
 

@@ -144,6 +144,7 @@ nlohmann::json measure_held_coroutines(const measurement_options& options) {
 
 nlohmann::json measure_held_workers(const measurement_options& options) {
   population held{.cap = options.count};
+  const double before = static_cast<double>(read_kilobytes("/proc/self/status", "VmRSS"));
   process_pool_executor pool{options.count};
   const stopwatch watch;
   const auto end = real_clock::now() + std::chrono::duration_cast<real_clock::duration>(
@@ -162,6 +163,8 @@ nlohmann::json measure_held_workers(const measurement_options& options) {
   held.count = pids.size();
   if (held.count < held.cap && held.stopped_by == "cap")
     held.stopped_by = describe_task_limit(held.count);
+  // A worker's channel is shared with this process, so it shows here.
+  held.bytes = static_cast<double>(read_kilobytes("/proc/self/status", "VmRSS")) - before;
   for (const int pid : pids) held.bytes += private_memory(pid);
   for (auto& call : calls) call.wait();
   return held.json();
