@@ -78,6 +78,11 @@ std::uint64_t ephemeral_ports() {
 }
 
 std::string describe_task_limit(std::uint64_t held) {
+  rlimit addresses{};
+  const auto mapped = read_kilobytes("/proc/self/status", "VmSize");
+  if (getrlimit(RLIMIT_AS, &addresses) == 0 && addresses.rlim_cur != RLIM_INFINITY &&
+      mapped + mapped / 10 > addresses.rlim_cur)
+    return fmt::format("ulimit -v = {}", grouped(addresses.rlim_cur / 1024));
   // The kernel says only EAGAIN. The limit that stands closest above what is there is the one.
   struct candidate {
     std::uint64_t limit;

@@ -44,7 +44,8 @@ exit_status parse_and_run(int argc, char** argv) {
   add_compare_command(tool, chosen);
   add_serve_command(tool, chosen);
   add_measure_command(tool, chosen);
-  if (argc > 1 && argv[1][0] != '-' && tool.get_subcommand_no_throw(argv[1]) == nullptr)
+  const auto is_named = [&](const CLI::App* command) { return command->check_name(argv[1]); };
+  if (argc > 1 && argv[1][0] != '-' && tool.get_subcommands(is_named).empty())
     throw complaint(exit_status::usage,
                     fmt::format("there is no command '{}'; see plait --help", argv[1]));
   try {
