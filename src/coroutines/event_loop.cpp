@@ -129,7 +129,7 @@ struct loop_core {
     closing = true;
     if (stopping || how.pending == shutdown_options::pending_calls::run) return;
     stopping = true;
-    for (spawned_task* t = live; t != nullptr; t = t->next_) t->flow_.request_stop();
+    for (spawned_task* t = live; t != nullptr; t = t->next_live()) t->flow().request_stop();
     posted.take(queue.ready);
     // What the callbacks of a dropped call submit comes after this list, and is not dropped.
     auto all = std::exchange(queue.ready, {});

@@ -74,7 +74,7 @@ class call_home {
 };
 
 // What a call that takes a std::stop_token has beside the others.
-class stop_part : public stoppable_call {
+class stop_part final : public stoppable_call {
  public:
   void stop_running() noexcept final { source.request_stop(); }
   std::stop_source source;

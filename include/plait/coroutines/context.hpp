@@ -108,6 +108,9 @@ class waiter : public job {
     } while (frame);
   }
   void drop() noexcept final {}
+  // The flow was asked to stop while suspended here: leave what is waited for and give_up(), or
+  // pass the stop on and stay.
+  virtual void stop() noexcept = 0;
 
  protected:
   waiter() = default;
@@ -157,10 +160,6 @@ class waiter : public job {
   bool waiting() const noexcept { return flow_->waiting_ == this; }
 
  private:
-  friend context;
-  // The flow was asked to stop while suspended here: leave what is waited for and give_up(), or
-  // pass the stop on and stay.
-  virtual void stop() noexcept = 0;
   void enter(std::coroutine_handle<> frame) noexcept {
     frame_ = frame;
     flow_->waiting_ = this;

@@ -44,6 +44,8 @@ class readiness;
 class spawned_task : public job, public completion {
  public:
   context& flow() noexcept { return flow_; }
+  // The next in the loop's list of live tasks.
+  spawned_task* next_live() const noexcept { return next_; }
 
  protected:
   explicit spawned_task(loop_queue& queue) noexcept : flow_(queue) {}
@@ -68,7 +70,6 @@ class spawned_task : public job, public completion {
   }
 
  private:
-  friend loop_core;
   void expect_stop() noexcept;
   context flow_;
   spawned_task *previous_ = nullptr, *next_ = nullptr;
