@@ -11,7 +11,9 @@ static_assert(endpoint::capacity >= sizeof(sockaddr_in6));
 
 std::optional<endpoint> endpoint::parse(std::string_view address, std::uint16_t port) {
   char text[INET6_ADDRSTRLEN + 1] = {};
-  if (address.empty() || address.size() >= sizeof text) return std::nullopt;
+  if (address.empty() || address.size() >= sizeof text ||
+      address.find('\0') != std::string_view::npos)
+    return std::nullopt;
   std::memcpy(text, address.data(), address.size());
   endpoint parsed;
   sockaddr_in v4{};

@@ -78,7 +78,8 @@ task<tcp_stream> tcp_listener::accept() {
   constexpr duration first_pause = std::chrono::milliseconds(10);
   constexpr duration longest_pause = std::chrono::seconds(1);
   if (!socket_->ready) socket_->ready.emplace(socket_->fd);
-  for (duration pause = first_pause;; pause = std::min(2 * pause, longest_pause)) {
+  duration pause = first_pause;
+  for (;;) {
     bool scarce = false;
     try {
       if (auto stream = try_accept()) co_return std::move(*stream);
@@ -87,11 +88,12 @@ task<tcp_stream> tcp_listener::accept() {
     }
     if (scarce) {
       co_await sleep(pause);
-      continue;
+      pause = std::min(2 * pause, longest_pause);
+    } else {
+      socket_->ready->not_readable();
+      co_await socket_->ready->readable();
+      pause = first_pause;
     }
-    pause = first_pause / 2;
-    socket_->ready->not_readable();
-    co_await socket_->ready->readable();
   }
 }
 

@@ -1,0 +1,76 @@
+// With no descriptors left nothing hangs, spins or dies; and things go on when there are some again.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "plait/coroutines.hpp"
+#include "plait/net.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using plait::net::tcp_listener;
+using plait::net::tcp_stream;
+
+// Holds every descriptor of the process up to a lowered limit, and lets go of them.
+class all_descriptors {
+ public:
+  all_descriptors() {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit low = before_;
+    low.rlim_cur = 64;
+    setrlimit(RLIMIT_NOFILE, &low);
+    for (int fd = 0; (fd = open("/dev/null", O_RDONLY)) != -1;) held_.push_back(fd);
+  }
+  ~all_descriptors() {
+    release(held_.size());
+    setrlimit(RLIMIT_NOFILE, &before_);
+  }
+  void release(std::size_t n) {
+    for (; n != 0 && !held_.empty(); --n, held_.pop_back()) close(held_.back());
+  }
+
+ private:
+  rlimit before_{};
+  std::vector<int> held_;
+};
+
+plait::task<> connect_without_descriptors() {
+  auto listener = tcp_listener::bind("127.0.0.1", 0);
+  const all_descriptors held;
+  try {
+    co_await tcp_stream::connect("127.0.0.1", listener.port());
+    ADD_FAILURE() << "there was no descriptor for it";
+  } catch (const plait::net::descriptors_exhausted& error) {
+    EXPECT_STREQ(error.what(), "no file descriptors left (limit 64): raise it with ulimit -n");
+    EXPECT_EQ(error.code(), std::errc::too_many_files_open);
+  }
+}
+TEST(Descriptors, ConnectSaysThatThereAreNoneAndWhatToDo) {
+  plait::run(connect_without_descriptors());
+}
+
+plait::task<> accept_without_descriptors() {
+  auto listener = tcp_listener::bind("127.0.0.1", 0);
+  auto client = co_await tcp_stream::connect("127.0.0.1", listener.port());
+  all_descriptors held;
+  auto accepted = plait::spawn(listener.accept());
+  co_await plait::sleep(100ms);  // several attempts
+  EXPECT_FALSE(accepted.done());
+  held.release(1);
+  auto server = co_await std::move(accepted);
+  EXPECT_EQ(server.peer(), client.local_endpoint());
+}
+TEST(Descriptors, AcceptWaitsUntilThereIsOneAgain) {
+  const clock_t before = std::clock();
+  plait::run(accept_without_descriptors());
+  EXPECT_LT(std::clock() - before, CLOCKS_PER_SEC) << "it spins";
+}
+
+}  // namespace
