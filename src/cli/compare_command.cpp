@@ -97,8 +97,10 @@ void require_server(const std::string& url, const interruption& stop) {
   if (first.ok() && first.result.value("failed", 0) != 0)
     why = first.result.value("error", "it did not answer");
   if (why.empty()) return;
-  refuse(fmt::format(
-      "--url {}: {}; start a server there, or leave --url out to use the embedded one", url, why));
+  refuse(
+      fmt::format("--url {}: {}{} a server with httpbin's routes there, or leave --url out to use "
+                  "the embedded one",
+                  url, why, why.ends_with('?') ? " Start" : "; start"));
 }
 
 comparison measure_all(const compare_options& options) {

@@ -54,6 +54,7 @@ measured_run read_python(const python_interpreter& python, const outcomes& resul
 // The article's decision framework, on what was measured.
 decision decide_requests(const measured_run& run, std::size_t count) {
   decision d;
+  d.made = run.ran;
   d.io = run.cpu_share() < cpu_bound_share;
   if (!d.io) {
     d.model = "threads";
@@ -70,6 +71,7 @@ decision decide_requests(const measured_run& run, std::size_t count) {
 
 decision decide_primes(const measured_run& run) {
   decision d;
+  d.made = run.ran;
   d.io = run.cpu_share() < cpu_bound_share;
   d.model = "threads";
   d.rule = d.io ? "10-100 HTTP requests -> threading" : "crunching numbers -> multiprocessing";
@@ -77,10 +79,9 @@ decision decide_primes(const measured_run& run) {
 }
 
 std::string shares(const measured_run& run) {
-  if (run.cpu_share() < cpu_bound_share)
-    return fmt::format("A CPU was busy {:.1f} % of the time, the rest was waiting",
-                       100 * run.cpu_share());
-  return fmt::format("{:.2f} CPUs were busy all the time", run.cpu_share());
+  if (!run.ran) return "No figure, so no decision";
+  return fmt::format("A CPU was busy {:.1f} % of the time{}", 100 * run.cpu_share(),
+                     run.cpu_share() < cpu_bound_share ? ", the rest was waiting" : "");
 }
 
 // A limit on our own time. Met only says something about the experiment that it was made for.
@@ -203,16 +204,13 @@ workload read_primes(const comparison_plan& plan, const machine_facts& machine,
   return w;
 }
 
-std::string times_faster(std::optional<double> factor) {
-  return factor ? fmt::format("{:.1f} times as fast", *factor) : "";
-}
-
 // Why that model, in one sentence of this machine's own figures.
 void argue(std::vector<workload>& all, const outcomes& results) {
   auto& few = all[0];
-  few.verdict.why = shares(few.experiments[0].plait) + "; threads wait side by side: " +
-                    times_faster(speed_up(all, "requests-threads", &experiment::plait)) +
-                    ", in ordinary blocking code";
+  few.verdict.why = shares(few.experiments[0].plait);
+  if (const auto factor = speed_up(all, "requests-threads", &experiment::plait))
+    few.verdict.why += fmt::format(
+        "; threads wait side by side: {:.1f} times as fast, in ordinary blocking code", *factor);
   const auto bytes_of = [&](const char* key) -> std::optional<double> {
     const auto found = results.find(key);
     if (found == results.end() || !found->second.ok()) return std::nullopt;
@@ -221,7 +219,7 @@ void argue(std::vector<workload>& all, const outcomes& results) {
   auto& many = all[1];
   many.verdict.why = shares(many.experiments[0].plait);
   const auto thread = bytes_of("plait/held-threads"), coroutine = bytes_of("plait/held-coroutines");
-  if (thread && coroutine && many.verdict.model == "coroutines")
+  if (many.verdict.made && thread && coroutine && many.verdict.model == "coroutines")
     many.verdict.why +=
         fmt::format("; one thread holds them all: a coroutine takes {}, a thread {}",
                     format_bytes(*coroutine), format_bytes(*thread));

@@ -41,6 +41,7 @@ struct target_check {
 };
 
 struct decision {
+  bool made = false;  // false: there was no figure to decide by
   bool io = false;    // the bottleneck: waiting, else computing
   std::string model;  // "threads", "coroutines", "processes"
   std::string why;

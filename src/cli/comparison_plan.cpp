@@ -140,7 +140,7 @@ std::vector<phase> phases_of(const comparison_plan& plan, const python_interpret
 step first_request(const std::string& url) {
   return {"first",
           "asking the server",
-          {own_path(), "measure", "one-request", "--url", url + "/get", "--parent",
+          {own_path(), "measure", "one-request", "--url", url + "/delay/0", "--parent",
            std::to_string(getpid())},
           0.1,
           40};

@@ -40,7 +40,7 @@ struct comparison_plan {
 // of the table run one after another. What computes comes after all that, alone.
 std::vector<phase> phases_of(const comparison_plan& plan, const python_interpreter& python);
 
-// The one request that tells whether the server is there at all.
+// The one request that tells whether the server is there and has httpbin's routes.
 step first_request(const std::string& url);
 
 }  // namespace plait::cli

@@ -121,12 +121,14 @@ std::string workload_section(const workload& w) {
     }
     chart.bar(ours);
   }
+  const std::string head =
+      w.verdict.made
+          ? fmt::format("<b>{}: {}.</b> ", w.verdict.io ? "I/O" : "CPU", html(w.verdict.model))
+          : "";
   return fmt::format(
-      "<section>\n<h2>{}</h2>\n{}<p class=\"decision\"><b>{}: {}.</b> {}<span>The article: "
-      "{}</span></p>\n"
+      "<section>\n<h2>{}</h2>\n{}<p class=\"decision\">{}{}<span>The article: {}</span></p>\n"
       "</section>\n",
-      html(w.title), chart.svg(w.title), w.verdict.io ? "I/O" : "CPU", html(w.verdict.model),
-      html(w.verdict.why), html(w.verdict.rule));
+      html(w.title), chart.svg(w.title), head, html(w.verdict.why), html(w.verdict.rule));
 }
 
 // One row of the table as bars: on a scale of powers of ten, because the models differ by thousands.

@@ -22,6 +22,7 @@ json run_json(const measured_run& r) {
 }
 
 json decision_json(const decision& d) {
+  if (!d.made) return nullptr;
   return {
       {"bottleneck", d.io ? "I/O" : "CPU"}, {"model", d.model}, {"why", d.why}, {"rule", d.rule}};
 }

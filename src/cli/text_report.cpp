@@ -71,8 +71,10 @@ class text_writer {
       run("Python", tone::python, e.python, longest, e.python.endpoint);
       run("plait", tone::plait, e.plait, longest, verdict_on(e.target));
     }
-    const std::string head = fmt::format("{} {}: {}.", paint_.either("→", "->"),
-                                         w.verdict.io ? "I/O" : "CPU", w.verdict.model);
+    const std::string head = !w.verdict.made
+                                 ? std::string(paint_.either("→", "->"))
+                                 : fmt::format("{} {}: {}.", paint_.either("→", "->"),
+                                               w.verdict.io ? "I/O" : "CPU", w.verdict.model);
     bool first = true;
     for (const auto& part : wrap(paint_.units(head + " " + w.verdict.why), columns_ - 4)) {
       const std::size_t cut = first ? std::min(head.size(), part.size()) : 0;

@@ -265,7 +265,7 @@ class BadInput(unittest.TestCase):
                 for _ in range(2):
                     server.accept()[0].close()
             threading.Thread(target=hang_up, daemon=True).start()
-            self.refused(["compare", "--url", f"http://127.0.0.1:{server.getsockname()[1]}"], "start a server there")
+            self.refused(["compare", "--url", f"http://127.0.0.1:{server.getsockname()[1]}"], "start a server")
 
     def test_too_few_descriptors(self):
         def few():
@@ -318,9 +318,9 @@ class BadInput(unittest.TestCase):
                     except OSError:
                         return
                     with connection:
-                        connection.recv(1000)
-                        connection.sendall(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
-                                           b"Connection: close\r\n\r\n")
+                        first = b"/delay/0 " in connection.recv(1000)
+                        connection.sendall(b"HTTP/1.1 " + (b"200 OK" if first else b"503 Service Unavailable") +
+                                           b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             threading.Thread(target=refuse_delays, daemon=True).start()
             done = run("compare", "--quick", "-n", "20", "--python", "none", "--url",
                        f"http://127.0.0.1:{server.getsockname()[1]}")
@@ -328,6 +328,17 @@ class BadInput(unittest.TestCase):
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertRegex(done.stderr, r"\Aplait: [^\n]*503[^\n]*\n\Z")
         self.assertIn("FAILED", done.stdout)
+        self.assertIn("No figure, so no decision", done.stdout)
+
+    def test_a_server_without_the_routes(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            def not_found():
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(1000)
+                    connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+            threading.Thread(target=not_found, daemon=True).start()
+            self.refused(["compare", "--url", f"http://127.0.0.1:{server.getsockname()[1]}"], "404", "httpbin's routes")
 
 
 class Interruption(unittest.TestCase):

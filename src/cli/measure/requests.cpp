@@ -62,8 +62,7 @@ nlohmann::json measure_one_request(const measurement_options& options) {
   tally all;
   const stopwatch watch;
   try {
-    http::get(options.url);  // any answer will do: somebody is there who speaks HTTP
-    all.add(200);
+    all.add(http::get(options.url).status_code);
   } catch (const error& e) {
     all.add_failure(e.what());
   }
