@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <future>
 #include <latch>
 #include <memory>
 #include <thread>
@@ -16,7 +17,8 @@ using plait::thread_pool_executor;
 constexpr auto run_pending = plait::shutdown_options::pending_calls::run;
 constexpr auto cancel_pending = plait::shutdown_options::pending_calls::cancel;
 
-// Holds one worker until it is opened.
+// Holds one worker until it is opened: in a wait that the pool knows nothing of, since in one that
+// it knows of it would let another thread work instead.
 struct held_worker {
   explicit held_worker(thread_pool_executor& pool)
       : call(pool.submit([begun = begun_, f = opened.get_future()]() mutable {
@@ -25,8 +27,8 @@ struct held_worker {
         })) {
     begun_->get_future().get();
   }
-  std::shared_ptr<plait::promise<void>> begun_ = std::make_shared<plait::promise<void>>();
-  plait::promise<void> opened;
+  std::shared_ptr<std::promise<void>> begun_ = std::make_shared<std::promise<void>>();
+  std::promise<void> opened;
   plait::future<> call;
 };
 
