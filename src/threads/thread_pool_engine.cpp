@@ -67,9 +67,8 @@ thread_local constinit thread_pool_engine::worker* thread_pool_engine::current_ 
 thread_pool_engine::thread_pool_engine(thread_pool_options o)
     : options_(std::move(o)),
       cpus_(usable_cpu_count()),
-      base_(options_.size == sizing::elastic
-                ? std::min(cpus_, wanted_workers(options_, cpus_))
-                : wanted_workers(options_, cpus_)),
+      base_(options_.size == sizing::elastic ? std::min(cpus_, wanted_workers(options_, cpus_))
+                                             : wanted_workers(options_, cpus_)),
       most_(wanted_workers(options_, cpus_)),
       limit_(base_),
       capacity_(std::max<std::size_t>(2 * most_, 1024)),
@@ -193,9 +192,12 @@ void thread_pool_engine::work(worker& self) noexcept {
       }
     }
     switch (park(self)) {
-      case after_park::searching: break;
-      case after_park::ended: return end(self);
-      case after_park::gone: return;
+      case after_park::searching:
+        break;
+      case after_park::ended:
+        return end(self);
+      case after_park::gone:
+        return;
     }
   }
 }
@@ -332,8 +334,9 @@ void thread_pool_engine::before_block(const state_base* awaited) {
   start_worker();
   if (alive_.load(std::memory_order_seq_cst) > blocked_.load(std::memory_order_seq_cst)) return;
   after_block();
-  throw would_deadlock("every worker of the pool waits, calls are queued, and the system has no "
-                       "thread to spare for them");
+  throw would_deadlock(
+      "every worker of the pool waits, calls are queued, and the system has no "
+      "thread to spare for them");
 }
 
 void thread_pool_engine::after_block() noexcept {

@@ -97,8 +97,8 @@ class thread_pool_engine final : public call_home, public blocking_policy {
 
   const thread_pool_options options_;
   const std::size_t cpus_;
-  const std::size_t base_;                 // workers that stay when idle
-  std::atomic<std::size_t> most_;          // what the user allows
+  const std::size_t base_;                      // workers that stay when idle
+  std::atomic<std::size_t> most_;               // what the user allows
   alignas(64) std::atomic<std::size_t> limit_;  // what may be active now
   std::atomic<std::size_t> alive_{0}, blocked_{0};
   std::atomic<std::size_t> slots_used_{0};

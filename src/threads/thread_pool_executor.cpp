@@ -28,9 +28,12 @@ thread_pool_executor::admission thread_pool_executor::admit(detail::job& j,
                                                             const call_options& how) {
   using answer = detail::thread_pool_engine::answer;
   switch (engine_->post(j, how)) {
-    case answer::accepted: return admission::accepted;
-    case answer::full: return admission::full;
-    case answer::closed: break;
+    case answer::accepted:
+      return admission::accepted;
+    case answer::full:
+      return admission::full;
+    case answer::closed:
+      break;
   }
   return admission::closed;
 }

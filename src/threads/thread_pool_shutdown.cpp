@@ -36,7 +36,7 @@ thread_pool_engine::answer thread_pool_engine::post(job& j, const call_options& 
   if (broken_ == nullptr) return a;
   const std::exception_ptr reason = broken_;
   hold.unlock();
-  j.fail(reason);
+  j.drop();  // not fail(): the caller hears of it here, and nobody need hear of it again
   std::rethrow_exception(reason);
 }
 
@@ -149,8 +149,8 @@ bool thread_pool_engine::await_end(duration grace) noexcept {
     thread_ended_.wait(hold, nobody);
     return true;
   }
-  return thread_ended_.wait_until(
-      hold, add_saturated(std::chrono::steady_clock::now(), grace), nobody);
+  return thread_ended_.wait_until(hold, add_saturated(std::chrono::steady_clock::now(), grace),
+                                  nobody);
 }
 
 }  // namespace plait::detail

@@ -14,11 +14,11 @@ struct thread_pool_engine::worker {
   thread_pool_engine& home;
   const std::size_t slot;
   work_deque deque;
-  std::thread thread;              // guarded by the engine's threads_
-  std::atomic<bool> busy{false};   // runs calls; written by the thread alone, as the next two
+  std::thread thread;             // guarded by the engine's threads_
+  std::atomic<bool> busy{false};  // runs calls; written by the thread alone, as the next two
   std::atomic<std::uint64_t> done{0}, steals{0};
-  std::atomic<int> tid{0};         // the kernel's number of the thread
-  std::int64_t cpu_time = 0;       // what growth_monitor read last
+  std::atomic<int> tid{0};    // the kernel's number of the thread
+  std::int64_t cpu_time = 0;  // what growth_monitor read last
   bool was_busy = false;
 };
 

@@ -12,8 +12,8 @@ class thread_initializer {
  public:
   thread_initializer() = default;
   template <std::invocable F>
-    requires(!std::same_as<std::decay_t<F>, thread_initializer>)
-  thread_initializer(F f) : callable_(new holder<F>(std::move(f))) {}
+  requires(!std::same_as<std::decay_t<F>, thread_initializer>) thread_initializer(F f)
+      : callable_(new holder<F>(std::move(f))) {}
   thread_initializer(const thread_initializer& other)
       : callable_(other.callable_ != nullptr ? other.callable_->clone() : nullptr) {}
   thread_initializer(thread_initializer&& other) noexcept

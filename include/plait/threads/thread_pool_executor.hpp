@@ -73,8 +73,7 @@ class thread_pool_executor final : public local_executor {
   [[gnu::always_inline]] auto try_submit(F&& f, Args&&... args) {
     using result = std::optional<future<detail::call_result_t<F, Args...>>>;
     try {
-      return result(this->submit_from(detail::here(),
-                                      {.if_full = call_options::full_queue::refuse},
+      return result(this->submit_from(detail::here(), {.if_full = call_options::full_queue::refuse},
                                       std::forward<F>(f), std::forward<Args>(args)...));
     } catch (const executor_full&) {
       return result();
