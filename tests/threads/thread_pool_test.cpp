@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <filesystem>
@@ -120,6 +121,56 @@ TEST(ThreadPool, PoolsMayCallEachOther) {
   thread_pool_executor a(1), b(1);
   const auto f = a.submit([&] { return b.submit([] { return 3; }).get(); });
   EXPECT_EQ(f.get(), 3);
+}
+
+TEST(ThreadPool, MapMayGiveResultsInOrderOfCompletion) {
+  thread_pool_executor pool(2);
+  plait::promise<int> late;
+  const auto f = [slow = late.get_future()](int n) { return n == 0 ? slow.get() : n; };
+  std::vector<int> order;
+  for (const int n : pool.map(f, std::vector{0, 1, 2, 3},
+                              {.order = plait::map_options::result_order::completion})) {
+    order.push_back(n);
+    if (order.size() == 3) late.set_value(100);
+  }
+  ASSERT_EQ(order.size(), 4u);
+  EXPECT_EQ(order.back(), 100);
+  EXPECT_EQ(std::set<int>(order.begin(), order.end()), (std::set<int>{1, 2, 3, 100}));
+}
+
+TEST(ThreadPool, MapInOrderOfCompletionKeepsItsWindowAndGivesEverythingOnce) {
+  thread_pool_executor pool(3);
+  for (const std::size_t chunk : {1, 7}) {
+    std::vector<int> items(1000), seen;
+    for (int i = 0; i < 1000; ++i) items[static_cast<std::size_t>(i)] = i;
+    for (const int n : pool.map([](int i) { return i; }, items,
+                                {.chunksize = chunk,
+                                .buffersize = 5,
+                                .order = plait::map_options::result_order::completion}))
+      seen.push_back(n);
+    std::sort(seen.begin(), seen.end());
+    EXPECT_EQ(seen, items);
+  }
+}
+
+TEST(ThreadPool, MapWithATimeoutThrowsAndCancelsWhatIsUnderWay) {
+  for (const auto order :
+       {plait::map_options::result_order::input, plait::map_options::result_order::completion}) {
+    thread_pool_executor pool(1);
+    plait::promise<void> never;
+    std::atomic<int> begun{0};
+    auto results = pool.map(
+        [&begun, f = never.get_future()](std::stop_token stop, int n) {
+          ++begun;
+          while (!stop.stop_requested()) std::this_thread::yield();
+          return n;
+        },
+        std::vector{0, 1, 2}, {.order = order, .timeout = std::chrono::milliseconds(1)});
+    EXPECT_THROW(results.begin(), plait::timeout_error);
+    EXPECT_TRUE(results.begin() == results.end());
+    pool.shutdown();
+    EXPECT_LE(begun, 1);
+  }
 }
 
 TEST(ThreadPool, DefaultPoolIsOneAndHasRoomForBlockingCalls) {
