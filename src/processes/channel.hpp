@@ -16,13 +16,11 @@
 // C1  queued → running and queued → revoked are compare-and-swaps: exactly one side wins a call.
 //     A call that the pool revoked has not begun and never will; it may be placed elsewhere.
 // C2  The worker writes the reply before it stores done or failed (release); the pool reads it
-// after
-//     it has seen them (acquire), and before it stores free. `failed` carries an exception.
+//     after it has seen them (acquire), and before it stores free. `failed` carries an exception.
 // C3  The worker visits every sequence number once, also revoked ones, which it marks as passed, so
 //     that both sides agree on which call is next without talking about it.
 // C4  At a worker's death, after the kernel has said so: done and failed are results like any
-// other;
-//     queued never began and is placed elsewhere; running is the one call that the death is about;
+//     other; queued never began and is placed elsewhere; running is the one call that the death is about;
 //     revoked and passed are nobody's. There is at most one running slot.
 // C5  Sleeping: the worker stores asleep = 1, looks at its slot once more, and waits on asleep; the
 //     pool stores queued, then reads asleep. Both in sequentially consistent order: one sees the

@@ -8,14 +8,12 @@
 // Threads:  belongs to the loop that it is used on, and must be gone before that loop.
 // Limits:   none on connections unless options.limit says so: 1,000 gets are 1,000 connections. See
 //           plait::semaphore for bounding work.
-// Stops:    a stopped request closes its connection. timeout(5s, session.get(url)) works as
-// everywhere. Throws:   http::error and what derives from it; plait::timeout_error after
-// options.timeouts.
+// Stops:    a stopped request closes its connection. timeout(5s, session.get(url)) works.
+// Throws:   http::error and what derives from it; plait::timeout_error after options.timeouts.
 //           A status of 400 or more is no error until raise_for_status().
 // Retries:  only when a kept-alive connection turns out closed before the first byte of the
-// response,
-//           once, on a fresh connection, and only for methods that may be repeated (RFC
-//           9110, 9.2.2).
+//           response, once, on a fresh connection, and only for methods that may be repeated
+//           (RFC 9110, 9.2.2).
 // Cost:     about 2 KB a waiting request, one system call to send and one to receive it.
 // Example:  examples/coroutines/fetch_all.cpp
 #pragma once

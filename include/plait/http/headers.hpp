@@ -8,8 +8,7 @@
 // Kept as they travel, "Name: value\r\n" after one another, in one piece: to send them is to
 // append text(). Looking one up reads them all, which for a message's dozen costs less than a
 // table. Throws:   add and set: invalid_header for a name that is not a token, or a value with a
-// line break
-//           or a NUL in it.
+//           line break or a NUL in it.
 #pragma once
 
 #include <cstddef>

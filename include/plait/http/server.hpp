@@ -10,14 +10,12 @@
 // The constructor binds, so port() is known and connections queue before serve() runs.
 //
 // Threads:  serve() on one loop; the rest anywhere. Handlers run on that loop and must not block
-// it:
-//           co_await plait::to_thread(...) for what does.
+//           it: co_await plait::to_thread(...) for what does.
 // Stops:    a stop of serve() closes the listener and the connections without a request, lets the
 //           others answer theirs for up to options.drain, then stops them; serve() throws
 //           cancelled_error.
 // Throws:   the constructor: net::listen_error. A handler that throws answers 500, and its
-// exception
-//           goes to the unhandled-exception handler.
+//           exception goes to the unhandled-exception handler.
 // Cost:     about 1.5 KB a connection, beside what its handler needs; one system call to read a
 //           request and one to answer it.
 #pragma once

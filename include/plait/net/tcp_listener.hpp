@@ -8,8 +8,7 @@
 // Stops:    accept leaves the listener open.
 // Throws:   bind: listen_error (the address is taken, not ours, or the port is privileged).
 // Scarcity: when the process has no descriptors left, accept waits, longer each time up to a
-// second,
-//           and tries again: connections queue in the kernel meanwhile.
+//           second, and tries again: connections queue in the kernel meanwhile.
 #pragma once
 
 #include <cstdint>
