@@ -51,7 +51,7 @@ std::vector<task_size> populations(const comparison_plan& p) {
       {"held-coroutines", grouped(p.most_coroutines) + " coroutines at once", p.most_coroutines,
        p.most_python_coroutines, hold, hold + 0.4, hold + 0.8},
       {"held-workers", grouped(p.most_workers) + " worker processes at once", p.most_workers,
-       p.most_python_workers, 0.5, 0.7, 0.8},
+       p.most_python_workers, hold / 2, hold / 2 + 0.2, hold / 2 + 0.3},
       {"switch-threads", "switching threads", p.round_trips, 0, 0, 0.3, 0.8},
       {"switch-coroutines", "switching coroutines", p.round_trips, 0, 0, 0.1, 0.8},
       {"switch-workers", "switching worker processes", p.round_trips, 0, 0, 0.5, 1.2},
@@ -91,7 +91,8 @@ comparison_plan comparison_plan::quickly() {
   p.most_python_threads = 500;
   p.most_python_coroutines = 10'000;
   p.most_python_workers = 16;
-  p.hold_seconds = 0.3;
+  p.rounds = 3;
+  p.hold_seconds = 0.2;
   p.round_trips = 4'000;
   return p;
 }
