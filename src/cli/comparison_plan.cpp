@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "cli/child_process.hpp"
 #include "cli/python_scripts.hpp"
 #include "cli/units.hpp"
@@ -51,7 +53,7 @@ std::vector<task_size> populations(const comparison_plan& p) {
       {"held-coroutines", grouped(p.most_coroutines) + " coroutines at once", p.most_coroutines,
        p.most_python_coroutines, hold, hold + 0.4, hold + 0.8},
       {"held-workers", grouped(p.most_workers) + " worker processes at once", p.most_workers,
-       p.most_python_workers, hold / 2, hold / 2 + 0.2, hold / 2 + 0.3},
+       p.most_python_workers, std::max(0.3, hold / 2), 0.2, hold / 2 + 0.4},
       {"switch-threads", "switching threads", p.round_trips, 0, 0, 0.3, 0.8},
       {"switch-coroutines", "switching coroutines", p.round_trips, 0, 0, 0.1, 0.8},
       {"switch-workers", "switching worker processes", p.round_trips, 0, 0, 0.5, 1.2},

@@ -1,14 +1,17 @@
+#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
+#include <pthread.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <latch>
 #include <nlohmann/json.hpp>
 #include <semaphore>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "cli/machine.hpp"
@@ -21,6 +24,9 @@ namespace plait::cli {
 namespace {
 
 using real_clock = std::chrono::steady_clock;
+
+// Workers that are not all there by then are counted as they are.
+constexpr std::chrono::seconds longest_start{10};
 
 // What a population came to. `stopped_by` is "cap" when nothing but the request stopped it.
 struct population {
@@ -93,8 +99,37 @@ task<> hold_coroutines(population& held, double seconds) {
   co_await gather(std::move(tasks));
 }
 
-int stay(std::int64_t until_ns) {
-  std::this_thread::sleep_until(real_clock::time_point(std::chrono::nanoseconds(until_ns)));
+// A pipe that nobody writes to: it ends for all who read it when the gate is opened.
+class gate {
+ public:
+  gate() {
+    if (pipe2(ends_, O_CLOEXEC) != 0)
+      throw std::system_error(errno, std::generic_category(), "pipe");
+  }
+  ~gate() {
+    open();
+    close(ends_[0]);
+  }
+  gate(const gate&) = delete;
+  gate& operator=(const gate&) = delete;
+  // How another process of this user can read it.
+  std::string path() const { return fmt::format("/proc/{}/fd/{}", getpid(), ends_[0]); }
+  void open() noexcept {
+    if (ends_[1] >= 0) close(std::exchange(ends_[1], -1));
+  }
+
+ private:
+  int ends_[2];
+};
+
+// In a worker: stays until the gate opens.
+int stay(const std::string& gate_path) {
+  const int fd = open(gate_path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return errno;
+  char nothing;
+  while (read(fd, &nothing, 1) < 0 && errno == EINTR) {
+  }
+  close(fd);
   return 0;
 }
 
@@ -146,28 +181,28 @@ nlohmann::json measure_held_workers(const measurement_options& options) {
   population held{.cap = options.count};
   const double before = static_cast<double>(read_kilobytes("/proc/self/status", "VmRSS"));
   process_pool_executor pool{options.count};
+  gate way_out;  // opened before the pool waits for its calls, however this ends
   const stopwatch watch;
-  const auto end = real_clock::now() + std::chrono::duration_cast<real_clock::duration>(
-                                           std::chrono::duration<double>(options.seconds));
+  const auto give_up = real_clock::now() + longest_start;
   std::vector<future<int>> calls;
   try {
-    for (std::size_t i = 0; i < options.count; ++i)
-      calls.push_back(pool.submit(stay, std::int64_t{end.time_since_epoch().count()}));
+    while (calls.size() < options.count) calls.push_back(pool.submit(stay, way_out.path()));
   } catch (const error& e) {
     held.stopped_by = e.what();
   }
-  // A call that has ended before its time has failed, and so will all: no further worker can live.
-  while (pool.worker_pids().size() < calls.size() && real_clock::now() < end &&
-         !calls.back().done())
+  // A call that has ended before the gate is open has failed, and so will all: no worker can be had.
+  while (pool.worker_pids().size() < calls.size() && !calls.back().done() &&
+         real_clock::now() < give_up)
     std::this_thread::sleep_for(std::chrono::microseconds(200));
   held.start = watch.read();
   const auto pids = pool.worker_pids();
   held.count = pids.size();
   if (held.count < held.cap && held.stopped_by == "cap")
-    held.stopped_by = describe_task_limit(held.count);
+    held.stopped_by = real_clock::now() < give_up ? describe_task_limit(held.count) : "time";
   // A worker's channel is shared with this process, so it shows here.
   held.bytes = static_cast<double>(read_kilobytes("/proc/self/status", "VmRSS")) - before;
   for (const int pid : pids) held.bytes += private_memory(pid);
+  way_out.open();
   for (auto& call : calls) (void)call.exception();  // held.stopped_by has said it
   return held.json();
 }
