@@ -204,7 +204,11 @@ void sleeper::begin() noexcept {
 readiness::readiness(int fd) : loop_(event_loop::current()), fd_(fd) {
   loop_.core_->poll.add(*this);
 }
-readiness::~readiness() { loop_.core_->poll.remove(*this); }
+readiness::~readiness() {
+  loop_.core_->poll.remove(*this);
+  for (waiter* w : {static_cast<waiter*>(in_.waiting), static_cast<waiter*>(out_.waiting)})
+    if (w != nullptr) w->stop();
+}
 void readiness::direction::mark() noexcept {
   ready = true;
   if (waiting != nullptr) std::exchange(waiting, nullptr)->resume_soon();

@@ -85,6 +85,19 @@ TEST(EventLoop, ReferencesGoThroughStdRef) {
   });
 }
 
+TEST(EventLoop, GivesACoroutineFunctionThatTakesOneItsStopToken) {
+  virtual_run([]() -> plait::task<> {
+    const auto body = [](std::stop_token token, std::string text) -> plait::task<std::string> {
+      co_await throws<plait::cancelled_error>(plait::sleep(1h));
+      co_return token.stop_requested() ? text + " stopped" : text;
+    };
+    auto f = plait::event_loop::current().submit(body, "heard and");
+    co_await let_others_run();
+    f.cancel();
+    EXPECT_EQ(co_await f, "heard and stopped");
+  });
+}
+
 TEST(EventLoop, AFunctionThatThrowsInsteadOfMakingItsTaskFailsTheFuture) {
   virtual_run([]() -> plait::task<> {
     const auto refuses = [](int) -> plait::task<int> { throw std::length_error("no task"); };

@@ -175,6 +175,17 @@ TEST(Readiness, MayBeDestroyedWhileAnEventIsOnItsWay) {
   });
 }
 
+TEST(Readiness, AWaitEndsWhenItsDescriptorGoes) {
+  virtual_run([]() -> plait::task<> {
+    socket_pair sockets;
+    auto left = std::make_unique<plait::detail::readiness>(sockets.left());
+    auto reader = plait::spawn(read_byte(*left));
+    co_await let_others_run();
+    left.reset();
+    EXPECT_TRUE(co_await throws<plait::cancelled_error>(reader));
+  });
+}
+
 TEST(Readiness, MayBeRegisteredAgain) {
   virtual_run([]() -> plait::task<> {
     socket_pair sockets;

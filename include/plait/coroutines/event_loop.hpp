@@ -142,10 +142,9 @@ class event_loop final : public local_executor, private detail::blocking_policy 
 namespace detail {
 
 template <class F, class... Args>
-class spawned_call final
-    : public state<typename task_value<std::invoke_result_t<F, Args...>>::type>,
-      public spawned_task {
-  using task_type = std::invoke_result_t<F, Args...>;
+class spawned_call final : public state<typename task_value<call_result_t<F, Args...>>::type>,
+                           public spawned_task {
+  using task_type = call_result_t<F, Args...>;
   using value = typename task_value<task_type>::type;
 
  public:
@@ -159,7 +158,12 @@ class spawned_call final
   void run() noexcept override {
     if (!this->try_claim()) return this->release();
     try {
-      frame_ = std::apply(f_, std::move(args_)).release();
+      if constexpr (takes_stop_token<F, Args...>) {
+        frame_ = std::apply(f_, std::tuple_cat(std::tuple(flow().stop_token()), std::move(args_)))
+                     .release();
+      } else {
+        frame_ = std::apply(f_, std::move(args_)).release();
+      }
     } catch (...) {  // no memory for the frame, or an argument that cannot be moved
       refuse_stops();
       return this->finish_exception(std::current_exception());

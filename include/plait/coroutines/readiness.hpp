@@ -20,7 +20,7 @@ class poller;
 class readiness {
  public:
   // Registers a non-blocking descriptor with the loop that runs on this thread. Does not own it,
-  // and must be destroyed before it is closed.
+  // and must be destroyed before it is closed. Whoever still awaits it then gets cancelled_error.
   explicit readiness(int fd);
   ~readiness();
   readiness(const readiness&) = delete;
