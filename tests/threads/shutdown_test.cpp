@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "plait/testing/gate.hpp"
 #include "plait/testing/seed.hpp"
 #include "plait/threads.hpp"
 
@@ -17,18 +18,14 @@ using plait::thread_pool_executor;
 constexpr auto run_pending = plait::shutdown_options::pending_calls::run;
 constexpr auto cancel_pending = plait::shutdown_options::pending_calls::cancel;
 
-// Holds one worker until it is opened: in a wait that the pool knows nothing of, since in one that
-// it knows of it would let another thread work instead.
+// Holds one worker until it is opened. At a gate and not at a future: another thread would take the
+// place of a worker that waits for a future.
 struct held_worker {
   explicit held_worker(thread_pool_executor& pool)
-      : call(pool.submit([begun = begun_, f = opened.get_future()]() mutable {
-          begun->set_value();
-          f.get();
-        })) {
-    begun_->get_future().get();
+      : call(pool.submit(&plait::testing::gate::pass, gate.name())) {
+    gate.wait_for_arrival();
   }
-  std::shared_ptr<std::promise<void>> begun_ = std::make_shared<std::promise<void>>();
-  std::promise<void> opened;
+  plait::testing::gate gate;
   plait::future<> call;
 };
 
@@ -52,7 +49,7 @@ TEST(Invariant10Shutdown, CancelDropsWhatHasNotBegunAndWaitsForWhatHas) {
   std::thread closer([&] { pool.shutdown({.pending = cancel_pending}); });
   for (const auto& f : queued) EXPECT_THROW(f.get(), plait::cancelled_error);
   EXPECT_FALSE(held.call.done());
-  held.opened.set_value();
+  held.gate.open();
   closer.join();
   EXPECT_TRUE(held.call.done());
   EXPECT_EQ(runs, 0);
@@ -89,7 +86,7 @@ TEST(Invariant10Shutdown, FromOneOfItsOwnCallsWaitsForNothing) {
   std::atomic<int> runs{0};
   const auto closing = pool.submit([&] { pool.shutdown(); });
   const auto behind = pool.submit([&] { ++runs; });
-  held.opened.set_value();
+  held.gate.open();
   closing.get();
   EXPECT_EQ(behind.exception(), nullptr);
   EXPECT_EQ(runs, 1);

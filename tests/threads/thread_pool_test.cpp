@@ -19,6 +19,7 @@
 #include <thread>
 #include <vector>
 
+#include "plait/testing/gate.hpp"
 #include "plait/threads.hpp"
 
 namespace {
@@ -100,19 +101,16 @@ TEST(ThreadPool, KnowsItsOwnThreads) {
 
 TEST(ThreadPool, TellsWhatItIsDoing) {
   thread_pool_executor pool(1);
-  plait::promise<void> begun, open;
-  const auto held = pool.submit([&begun, f = open.get_future()] {
-    begun.set_value();
-    f.get();
-  });
-  begun.get_future().get();
+  plait::testing::gate g;  // not a future: another thread would take the place of one that waits
+  const auto held = pool.submit(&plait::testing::gate::pass, g.name());
+  g.wait_for_arrival();
   std::vector<plait::future<>> queued;
   for (int i = 0; i < 5; ++i) queued.push_back(pool.submit([] {}));
   const auto busy = pool.statistics();
   EXPECT_EQ(busy.workers, 1u);
   EXPECT_EQ(busy.idle, 0u);
   EXPECT_EQ(busy.queued, 5u);
-  open.set_value();
+  g.open();
   for (const auto& f : queued) f.get();
   EXPECT_EQ(pool.statistics().queued, 0u);
 }
