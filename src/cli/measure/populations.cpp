@@ -25,8 +25,8 @@ namespace {
 
 using real_clock = std::chrono::steady_clock;
 
-// Workers that are not all there by then are counted as they are.
-constexpr std::chrono::seconds longest_start{10};
+// When no further worker has come for that long, none will.
+constexpr std::chrono::seconds longest_pause{1};
 
 // What a population came to. `stopped_by` is "cap" when nothing but the request stopped it.
 struct population {
@@ -133,6 +133,25 @@ int stay(const std::string& gate_path) {
   return 0;
 }
 
+// The workers, when all of them are there or no more come; `start` is when the last one came.
+std::vector<int> grown_pool(const process_pool_executor& pool,
+                            const std::vector<future<int>>& calls, const stopwatch& watch,
+                            lap& start) {
+  std::vector<int> pids;
+  for (auto last_came = real_clock::now(); real_clock::now() - last_came < longest_pause;) {
+    auto now = pool.worker_pids();
+    if (now.size() > pids.size()) {
+      pids = std::move(now);
+      start = watch.read();
+      last_came = real_clock::now();
+    }
+    // A call that has ended before the gate is open has failed, and so will all others.
+    if (pids.size() >= calls.size() || calls.back().done()) break;
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+  }
+  return pids;
+}
+
 }  // namespace
 
 nlohmann::json measure_held_threads(const measurement_options& options) {
@@ -182,23 +201,17 @@ nlohmann::json measure_held_workers(const measurement_options& options) {
   const double before = static_cast<double>(read_kilobytes("/proc/self/status", "VmRSS"));
   process_pool_executor pool{options.count};
   gate way_out;  // opened before the pool waits for its calls, however this ends
-  const stopwatch watch;
-  const auto give_up = real_clock::now() + longest_start;
   std::vector<future<int>> calls;
+  const stopwatch watch;
   try {
     while (calls.size() < options.count) calls.push_back(pool.submit(stay, way_out.path()));
   } catch (const error& e) {
     held.stopped_by = e.what();
   }
-  // A call that has ended before the gate is open has failed, and so will all: no worker can be had.
-  while (pool.worker_pids().size() < calls.size() && !calls.back().done() &&
-         real_clock::now() < give_up)
-    std::this_thread::sleep_for(std::chrono::microseconds(200));
-  held.start = watch.read();
-  const auto pids = pool.worker_pids();
+  const auto pids = grown_pool(pool, calls, watch, held.start);
   held.count = pids.size();
   if (held.count < held.cap && held.stopped_by == "cap")
-    held.stopped_by = real_clock::now() < give_up ? describe_task_limit(held.count) : "time";
+    held.stopped_by = "no more came; nearest limit: " + describe_task_limit(held.count);
   // A worker's channel is shared with this process, so it shows here.
   held.bytes = static_cast<double>(read_kilobytes("/proc/self/status", "VmRSS")) - before;
   for (const int pid : pids) held.bytes += private_memory(pid);
