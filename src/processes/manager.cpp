@@ -389,7 +389,7 @@ void process_engine::start_worker(seat& s) {
   s.pid = 0;
   s.socket = std::move(sockets.ours);
   s.arena = {};
-  ++alive_;
+  most_alive_ = std::max(most_alive_, ++alive_);
   ++started_;
   dispatch(wakes);
 }

@@ -112,7 +112,7 @@ std::uint32_t process_engine::depth() const noexcept {
 seat* process_engine::choose() noexcept {
   seat* best = nullptr;
   std::uint32_t least = depth();
-  const std::size_t n = seat_count_.load(std::memory_order_relaxed);
+  const std::size_t n = seat_count_.load(std::memory_order_acquire);
   for (std::size_t i = 0; i < n; ++i) {
     seat& s = seat_at(i);
     if (s.state != seat::life::alive || s.in_flight() >= least) continue;
@@ -188,10 +188,11 @@ void process_engine::dispatch(wake_list& wakes) noexcept {
   }
 }
 
-// One from the start, so that the first call finds it; then as many as there are calls.
+// One from the start, so that the first call finds it; then as many as there were ever calls for: a
+// worker that died is replaced before anybody asks.
 std::size_t process_engine::wanted_workers() const noexcept {
-  const std::size_t calls = unfinished_.load(std::memory_order_relaxed);
-  return std::min(limit_, calls == 0 && started_ == 0 && !closed_ ? 1 : calls);
+  const std::size_t calls = std::min(limit_, unfinished_.load(std::memory_order_relaxed));
+  return closed_ ? calls : std::max(calls, most_alive_);
 }
 
 void process_engine::refuse(remote_job& job) const {

@@ -157,6 +157,7 @@ class process_engine {
   job_list pending_;
   job_list impossible_;    // calls that could not even be handed over: the manager rejects them
   std::size_t alive_ = 0;  // seats in life::alive
+  std::size_t most_alive_ = 1;
   bool closed_ = false;
   bool start_requested_ = false;
   breakage broken_ = breakage::none;

@@ -14,7 +14,8 @@ namespace plait::detail {
 // How much of a worker's standard error is kept.
 inline constexpr std::size_t tail_size = 8 * 1024;
 
-// Guarded by the engine's mutex, but for the two that pollers peek at.
+// Guarded by the engine's mutex, but for what is atomic. Only the manager makes a seat empty or fills
+// it, so it may look at `state` for that without the mutex.
 struct seat {
   enum class life : std::uint8_t {
     empty,     // no process, no channel
@@ -29,7 +30,7 @@ struct seat {
   std::atomic<std::uint32_t> harvested{
       0};  // sequence number of the oldest call that is not taken back
 
-  life state = life::empty;
+  std::atomic<life> state{life::empty};
   std::uint32_t generation = 0;
   std::uint32_t placed = 0;  // sequence number of the next call
   std::size_t tasks = 0;     // calls placed and not taken back, in this worker's life
