@@ -155,6 +155,8 @@ task<> client_session::state::fetch_once(const std::string& method, const url& t
     throw connect_error(e.what(), e.code());
   } catch (const net::error& e) {
     throw connect_error(e.what(), {});
+  } catch (const std::system_error& e) {  // the loop cannot watch another descriptor
+    throw connect_error(e.what(), e.code());
   }
 }
 

@@ -16,8 +16,14 @@ thread_client& own_client() {
     throw would_deadlock(
         "http::get would block the event loop that runs on this thread: co_await "
         "client_session::get there instead");
-  thread_local thread_client client;
-  return client;
+  try {
+    thread_local thread_client client;
+    return client;
+  } catch (const std::system_error& e) {  // no descriptors left for a loop
+    throw connect_error(std::string("cannot begin a request: ") + e.what() +
+                            ": see ulimit -n for the number of descriptors",
+                        e.code());
+  }
 }
 
 task<> fetch_into(client_session& session, std::string url, request_options options,

@@ -41,8 +41,10 @@ bool same_token(std::string_view a, std::string_view b) noexcept {
   return true;
 }
 
-headers::headers(std::initializer_list<std::pair<std::string_view, std::string_view>> fields) {
-  for (const auto& [name, value] : fields) add(name, value);
+headers::headers(field a, field b, field c, field d, field e, field f, field g, field h) {
+  add(a.name, a.value);
+  for (const auto& more : {b, c, d, e, f, g, h})
+    if (!more.name.empty()) add(more.name, more.value);
 }
 
 void headers::add(std::string_view name, std::string_view value) {

@@ -102,6 +102,21 @@ response failed(std::exception_ptr error, const std::string& what) {
   return refusal(500, "The server failed to answer this request.");
 }
 
+// Lets the client read a refusal before the connection is gone: closing with bytes unread would
+// reset it, and the refusal with it (RFC 9112, 9.6).
+task<> linger(live_connection& self, net::tcp_stream& stream) {
+  constexpr duration longest = std::chrono::seconds(2);
+  constexpr std::size_t most = std::size_t{16} << 20;
+  stream.shutdown_write();
+  self.enter(phase::sending, longest);
+  for (std::size_t discarded = 0; discarded < most;) {
+    co_await stream.readable();
+    const auto got = stream.try_read(receive_buffer());
+    if (got == std::size_t{0}) co_return;
+    discarded += got.value_or(0);
+  }
+}
+
 enum class arrival { request, end, refused };
 
 // Reads one request. `pending` holds what came before it was asked for, then what came after it.
@@ -155,17 +170,17 @@ task<> converse_until_closed(server_context& server, live_connection& self,
       try {
         what = method + " " + asked.target;
         answer = co_await server.handler(std::move(asked));
-      } catch (const cancelled_error&) {
-        throw;
       } catch (...) {
         error = std::current_exception();
       }
+      if (error != nullptr && self.flow().stopping()) std::rethrow_exception(error);
       if (error != nullptr) answer = failed(std::move(error), what);
     }
     ++server.requests;
     if (server.connections->draining()) kept = persistence::close;
     std::string rest = begin_send(stream, answer, method, kept);
     if (!rest.empty()) co_await send_rest(server, self, stream, std::move(rest));
+    if (arrived == arrival::refused) co_await linger(self, stream);
     if (kept == persistence::close) co_return;
     if (turn % fair_share == 0 && !pending.empty()) co_await sleep(duration::zero());
   }
@@ -175,9 +190,13 @@ task<> converse_until_closed(server_context& server, live_connection& self,
 
 task<> converse(server_context& server, live_connection& self, net::tcp_stream stream) {
   try {
-    co_await converse_until_closed(server, self, stream);
-  } catch (const cancelled_error&) {
-    if (self.timed_out() && self.now_in() == phase::receiving)
+    bool late = false;
+    try {
+      co_await converse_until_closed(server, self, stream);
+    } catch (const cancelled_error&) {
+      late = self.timed_out() && self.now_in() == phase::receiving;
+    }
+    if (late)
       begin_send(stream, refusal(408, "The request took too long to arrive."), "",
                  persistence::close);
   } catch (const net::connection_closed&) {

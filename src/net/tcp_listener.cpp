@@ -85,6 +85,8 @@ task<tcp_stream> tcp_listener::accept() {
       if (auto stream = try_accept()) co_return std::move(*stream);
     } catch (const descriptors_exhausted&) {
       scarce = true;
+    } catch (const std::system_error&) {  // the loop cannot watch another descriptor
+      scarce = true;
     }
     if (scarce) {
       co_await sleep(pause);

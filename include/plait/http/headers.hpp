@@ -12,11 +12,9 @@
 #pragma once
 
 #include <cstddef>
-#include <initializer_list>
 #include <iterator>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace plait::http {
@@ -28,7 +26,10 @@ class headers {
   };
 
   headers() = default;
-  headers(std::initializer_list<std::pair<std::string_view, std::string_view>> fields);
+  // headers{{"A", "1"}, {"B", "2"}}, up to eight. (Not a std::initializer_list: GCC 12 cannot compile
+  // one inside a co_await expression.)
+  headers(field a, field b = {}, field c = {}, field d = {}, field e = {}, field f = {},
+          field g = {}, field h = {});
 
   // One more field, also if the name is there already.
   void add(std::string_view name, std::string_view value);

@@ -12,11 +12,11 @@
 namespace plait::http {
 
 struct request {
-  std::string method;  // "GET", as it came
-  std::string target;  // "/get?name=value", as it came
-  http::headers headers;
-  std::string content;
-  net::endpoint peer;  // who asks
+  std::string method = {};  // "GET", as it came
+  std::string target = {};  // "/get?name=value", as it came
+  http::headers headers = {};
+  std::string content = {};
+  net::endpoint peer = {};  // who asks
 
   // The target up to its query, percent-decoded.
   std::string path() const;

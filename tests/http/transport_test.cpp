@@ -1,0 +1,87 @@
+// The seam: a transport of the test's own in the place of the network.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+
+#include "plait/coroutines.hpp"
+#include "plait/http.hpp"
+
+namespace {
+
+namespace http = plait::http;
+
+// Takes a request and plays back an answer, a few bytes at a time.
+class scripted_stream final : public http::byte_stream {
+ public:
+  scripted_stream(std::string answer, std::string& heard)
+      : answer_(std::move(answer)), heard_(heard) {}
+  std::optional<std::size_t> try_read(std::span<char> into) override {
+    if (!std::exchange(awake_, false)) return std::nullopt;
+    const std::size_t n = std::min({into.size(), answer_.size(), std::size_t{3}});
+    std::copy_n(answer_.begin(), n, into.begin());
+    answer_.erase(0, n);
+    return n;
+  }
+  std::size_t try_write(std::string_view bytes) override {
+    if (!std::exchange(awake_, false)) return 0;
+    const std::size_t n = std::min<std::size_t>(bytes.size(), 5);
+    heard_.append(bytes.substr(0, n));
+    return n;
+  }
+  plait::task<> readable() override {
+    awake_ = true;
+    co_return;
+  }
+  plait::task<> writable() override {
+    awake_ = true;
+    co_return;
+  }
+  bool reusable() const noexcept override { return false; }
+
+ private:
+  std::string answer_;
+  std::string& heard_;
+  bool awake_ = false;
+};
+
+class scripted_transport final : public http::transport {
+ public:
+  explicit scripted_transport(std::string answer) : answer_(std::move(answer)) {}
+  plait::task<std::unique_ptr<http::byte_stream>> connect(const http::url& to) override {
+    connected_to += to.scheme() + "://" + to.authority() + " ";
+    co_return std::make_unique<scripted_stream>(answer_, heard);
+  }
+  std::string connected_to, heard;
+
+ private:
+  std::string answer_;
+};
+
+TEST(Transport, TheClientSpeaksOverWhateverItIsGiven) {
+  scripted_transport script("HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nhello there");
+  http::client_session session({.user_agent = "t", .transport = &script});
+  const auto response = plait::run(session.get("https://example.org/path"));
+  EXPECT_EQ(response.content, "hello there");
+  EXPECT_EQ(script.connected_to, "https://example.org ");
+  EXPECT_EQ(script.heard,
+            "GET /path HTTP/1.1\r\nHost: example.org\r\nUser-Agent: t\r\nAccept: */*\r\n\r\n");
+}
+
+TEST(Transport, HeadersOfARequestComeOnceAndFramingIsOurs) {
+  scripted_transport script("HTTP/1.1 204 No Content\r\n\r\n");
+  http::client_session session(
+      {.headers = {{"Accept", "b/b"}, {"X", "all"}}, .transport = &script});
+  plait::run(session.request(
+      "PUT", "http://h/", {.headers = {{"x", "one"}, {"Content-Length", "99"}}, .content = "abc"}));
+  EXPECT_EQ(script.heard,
+            "PUT / HTTP/1.1\r\nHost: h\r\nUser-Agent: plait/0.1\r\nAccept: b/b\r\nx: one\r\n"
+            "Content-Length: 3\r\n\r\nabc");
+}
+
+TEST(Transport, HttpsOverTheNetworkSaysWhatIsMissing) {
+  http::client_session session;
+  EXPECT_THROW(plait::run(session.get("https://127.0.0.1:1/")), http::error);
+}
+
+}  // namespace
