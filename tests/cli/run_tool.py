@@ -114,8 +114,10 @@ class QuickRun(unittest.TestCase):
         self.assertGreaterEqual(seconds["requests-threads"], 0.2)
         self.assertLess(seconds["requests-threads"], seconds["requests-sequential"])
         self.assertLess(seconds["requests-coroutines"], 1000 * 0.2)
-        if self.report["machine"]["cpus"] >= 2:
-            self.assertLess(seconds["primes-threads"], seconds["primes-sequential"])
+        # That threads share the primes shows only where a second CPU is free: the benchmarks' matter.
+        for name in ("primes-sequential", "primes-threads", "primes-processes"):
+            self.assertGreater(self.experiments[name]["plait"]["cpu_seconds"], 0)
+            self.assertEqual(self.experiments[name]["plait"]["count"], 6)
 
     def test_a_quick_run_is_no_target_and_is_never_scaled_up(self):
         self.assertTrue(self.report["ran"]["quick"])
