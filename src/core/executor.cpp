@@ -2,6 +2,8 @@
 
 namespace plait {
 
+thread_local constinit const detail::call_home* detail::call_home::of_this_thread = nullptr;
+
 void local_executor::refuse(detail::job& job, admission why) {
   job.drop();
   if (why == admission::full) throw executor_full();

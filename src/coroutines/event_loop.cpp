@@ -230,11 +230,13 @@ class running {
   running(event_loop*& current, event_loop& loop, detail::blocking_policy& policy) noexcept
       : current_(current), outer_(std::exchange(current, &loop)) {
     previous_ = detail::blocking_policy::exchange(&policy);
+    outer_home_ = detail::call_home::exchange_current(&loop);
     slack_ = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
     prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);  // 1 us instead of 50 us of lateness
   }
   ~running() {
     prctl(PR_SET_TIMERSLACK, slack_, 0, 0, 0);
+    detail::call_home::exchange_current(outer_home_);
     detail::blocking_policy::exchange(previous_);
     current_ = outer_;
   }
@@ -243,6 +245,7 @@ class running {
   event_loop*& current_;
   event_loop* outer_;
   detail::blocking_policy* previous_;
+  const detail::call_home* outer_home_;
   int slack_;
 };
 
@@ -319,7 +322,6 @@ event_loop& event_loop::current() {
     throw invalid_state("no event loop is running on this thread: use plait::run()");
   return *detail::loop_core::current;
 }
-bool event_loop::is_current() const noexcept { return detail::loop_core::current == this; }
 clock& event_loop::clock() const noexcept { return core_->clock; }
 time_point event_loop::now() const noexcept { return core_->clock.now(); }
 std::size_t event_loop::default_window() const noexcept { return 1024; }

@@ -181,6 +181,7 @@ void thread_pool_engine::work(worker& self) noexcept {
   self.tid = static_cast<int>(syscall(SYS_gettid));
   current_ = &self;
   blocking_policy::exchange(this);
+  call_home::exchange_current(this);
   if (!initialize(self)) return end(self);
   for (;;) {  // each turn begins as a searcher
     if (active() <= limit_.load(std::memory_order_relaxed)) {
@@ -268,6 +269,7 @@ void thread_pool_engine::end(worker& self) noexcept {
 void thread_pool_engine::last_rites(worker& self, std::unique_lock<std::mutex> hold) noexcept {
   current_ = nullptr;
   blocking_policy::exchange(nullptr);
+  call_home::exchange_current(nullptr);
   while (job* j = self.deque.pop())
     injected_.push(*j, call_priority::normal, injection_queue::origin::running_call);
   free_slots_.push_back(self.slot);
@@ -311,10 +313,6 @@ job* thread_pool_engine::next(worker& self) noexcept {
     }
   }
   return nullptr;
-}
-
-bool thread_pool_engine::is_current() const noexcept {
-  return current_ != nullptr && &current_->home == this;
 }
 
 bool thread_pool_engine::take_back(job& j) noexcept {

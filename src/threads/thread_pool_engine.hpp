@@ -47,7 +47,6 @@ class thread_pool_engine final : public call_home, public blocking_policy {
   bool take_back(job& j) noexcept override;
   void enter(stoppable_call& c) noexcept override;
   void leave(stoppable_call& c) noexcept override;
-  bool is_current() const noexcept override;
   void shutdown(shutdown_options how) noexcept;
   void resize(std::size_t max_workers);
   std::size_t max_workers() const noexcept { return most_.load(std::memory_order_relaxed); }

@@ -9,7 +9,10 @@
 
 class manual_executor final : public plait::local_executor {
  public:
-  ~manual_executor() override { drop_all(); }
+  ~manual_executor() override {
+    drop_all();
+    set_worker(worker::nobody);
+  }
 
   std::size_t queued() const { return jobs_.size(); }
   // Runs the oldest call; false when there is none.
@@ -29,8 +32,13 @@ class manual_executor final : public plait::local_executor {
 
   // Whether the test's thread counts as this engine's worker from now on.
   enum class worker { nobody, this_thread };
-  void set_worker(worker who) { worker_ = who; }
-  bool is_current() const noexcept override { return worker_ == worker::this_thread; }
+  void set_worker(worker who) {
+    if (who == worker::this_thread) {
+      exchange_current(this);
+    } else if (is_current()) {
+      exchange_current(nullptr);
+    }
+  }
 
  protected:
   admission admit(plait::detail::job& j, const plait::call_options&) override {
@@ -53,5 +61,4 @@ class manual_executor final : public plait::local_executor {
   }
   std::deque<plait::detail::job*> jobs_;
   bool closed_ = false;
-  worker worker_ = worker::nobody;
 };

@@ -61,8 +61,15 @@ struct stoppable_call {
 // The engine that a call was handed to, as the call sees it.
 class call_home {
  public:
+  // The engine whose worker the calling thread is, null for none. Compared, never followed: a thread
+  // that waits for a call of an engine must not touch it, for it may go as soon as the call is done.
+  static const call_home* current() noexcept { return of_this_thread; }
+  // Says whose worker the calling thread is from now on; returns whose it was.
+  static const call_home* exchange_current(const call_home* next) noexcept {
+    return std::exchange(of_this_thread, next);
+  }
   // True when the calling thread is one of this engine's workers.
-  virtual bool is_current() const noexcept = 0;
+  bool is_current() const noexcept { return of_this_thread == this; }
   // On a worker: takes the job out of the queue if it is the newest there; true if it did.
   virtual bool take_back(job&) noexcept { return false; }
   // Around the run of a call that takes a std::stop_token.
@@ -71,6 +78,9 @@ class call_home {
 
  protected:
   ~call_home() = default;
+
+ private:
+  static thread_local constinit const call_home* of_this_thread;
 };
 
 // What a call that takes a std::stop_token has beside the others.
@@ -114,7 +124,7 @@ class call_base : public state<R>, public job {
   // A worker that would block on a call of its own engine runs it, if it has not begun. If it has
   // begun on this very thread, we are inside it, and nobody else will ever finish it.
   void assist() final {
-    if (!home_.is_current()) return;
+    if (call_home::current() != &home_) return;
     const bool queued = !home_.take_back(*this);
     if (this->try_claim()) {
       if (queued) this->add_ref();  // finishing gives one back, and so does the queue later

@@ -111,7 +111,6 @@ class event_loop final : public local_executor, private detail::blocking_policy 
   // The loop whose run() is on the calling thread's stack. Throws invalid_state if there is none.
   static event_loop& current();
   static event_loop* current_or_null() noexcept;
-  bool is_current() const noexcept override;
 
   plait::clock& clock() const noexcept;
   // The loop's time: read once a turn, so that what happens in one turn happens at one time.

@@ -91,7 +91,7 @@ class thread_pool_executor final : public local_executor {
   thread_pool_statistics statistics() const noexcept;
 
   // True on a thread of this pool.
-  bool is_current() const noexcept override;
+  bool is_current() const noexcept;
 
  protected:
   admission admit(detail::job& job, const call_options& options) override;
