@@ -264,16 +264,13 @@ TEST(Gather, InAStoppedTaskStartsNothing) {
   });
 }
 
-TEST(Gather, AHundredThousandChildrenStopInReverseOrderOfWaiting) {
+TEST(Gather, AHundredThousandWaitingChildrenStop) {
   virtual_run([]() -> plait::task<> {
     plait::semaphore never{0};
-    const auto child = [&](int yields) -> plait::task<> {
-      for (int i = 0; i < yields; ++i) co_await plait::sleep(1ms);
-      const auto permit = co_await never.acquire();
-    };
+    const auto child = [&]() -> plait::task<> { const auto permit = co_await never.acquire(); };
     const auto all = [&]() -> plait::task<> {
       std::vector<plait::task<>> tasks;
-      for (int i = 0; i < 100'000; ++i) tasks.push_back(child(0));
+      for (int i = 0; i < 100'000; ++i) tasks.push_back(child());
       co_await plait::gather(std::move(tasks));
     };
     auto f = plait::spawn(all());

@@ -153,7 +153,10 @@ TEST(Queue, JoinWaitsForEveryTaskDone) {
       EXPECT_EQ(finished, 10);
     };
     co_await plait::gather(joiner(), joiner());
-    for (auto& w : workers) w.cancel();
+    for (auto& w : workers) {
+      w.cancel();  // and waited for: they use the queue
+      EXPECT_TRUE(co_await throws<plait::cancelled_error>(w));
+    }
     EXPECT_THROW(queue.task_done(), plait::invalid_state);
   });
 }
