@@ -84,6 +84,7 @@ class join_awaiter final : public waiter {
   }
   void await_resume() const { check(); }
   void finished() noexcept { resume_soon(); }
+  void abandon() noexcept { give_up(); }
 
  private:
   void stop() noexcept override {
@@ -103,6 +104,12 @@ class queue {
   explicit queue(std::size_t maxsize = 0) noexcept : maxsize_(maxsize) {}
   queue(const queue&) = delete;
   queue& operator=(const queue&) = delete;
+  // Tasks that still wait on it are cancelled.
+  ~queue() {
+    while (auto* w = putting_.pop()) w->abandon();
+    while (auto* w = getting_.pop()) w->abandon();
+    while (auto* w = joining_.pop()) w->abandon();
+  }
 
   class putter;
   class getter;
@@ -181,6 +188,7 @@ class queue<T>::putter final : public detail::waiter {
 
  private:
   friend queue;
+  void abandon() noexcept { give_up(); }
   void stop() noexcept override {
     queue_.putting_.remove(*this);
     give_up();
@@ -212,6 +220,7 @@ class queue<T>::getter final : public detail::waiter {
 
  private:
   friend queue;
+  void abandon() noexcept { give_up(); }
   void deliver(T item) {
     item_.emplace(std::move(item));
     resume_soon();

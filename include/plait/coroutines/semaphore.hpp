@@ -22,6 +22,8 @@ class semaphore {
   explicit semaphore(std::size_t permits) noexcept : free_(permits) {}
   semaphore(const semaphore&) = delete;
   semaphore& operator=(const semaphore&) = delete;
+  // Tasks that still wait for a permit are cancelled. Permits must be gone before their semaphore.
+  ~semaphore();
 
   class [[nodiscard]] permit {
    public:
@@ -76,6 +78,7 @@ class semaphore::awaiter final : public detail::waiter {
 
  private:
   friend semaphore;
+  void abandon() noexcept { give_up(); }
   void stop() noexcept override {
     semaphore_.waiting_.remove(*this);
     give_up();
@@ -84,6 +87,10 @@ class semaphore::awaiter final : public detail::waiter {
 };
 
 inline semaphore::awaiter semaphore::acquire() noexcept { return awaiter(*this); }
+
+inline semaphore::~semaphore() {
+  while (awaiter* w = waiting_.pop()) w->abandon();
+}
 
 inline void semaphore::release() noexcept {
   if (awaiter* next = waiting_.pop()) {
