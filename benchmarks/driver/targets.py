@@ -10,11 +10,11 @@ from programs import Failed, Missing
 from rows import Absent, Contender, Figure, Row, Section, at_least, at_most
 
 
-def program(name, mode, n=0, quick_n=None, workers=2):
+def program(name, mode, n=0, quick_n=None, workers=2, laps=3):
     """A program's mode, with n operations (0: its own default), fewer when it has to be quick."""
     def measure(machine, quick):
         size = quick_n if quick and quick_n is not None else n
-        return machine.run(machine.program(name) + [mode, str(size), str(workers)])
+        return machine.run(machine.program(name) + [mode, str(size), str(workers), str(laps)])
     return measure
 
 
@@ -27,10 +27,10 @@ def script(name, mode, n=0, quick_n=None, *more):
 
 # Threads
 
-def threads_row(work, mode, figure, names, n=0, quick_n=None):
+def threads_row(work, mode, figure, names, laps=3):
     programs = {"plait": "threads_bench", "limit": "threads_limit", "TBB": "threads_tbb",
                 "Asio": "threads_asio", "Go": "threads_go"}
-    contenders = [Contender(name, program(programs[name], mode, n, quick_n)) for name in names]
+    contenders = [Contender(name, program(programs[name], mode, laps=laps)) for name in names]
     if mode == "primes":
         contenders += [Contender("Python threads", script("threads.py", "primes"), False, False),
                        Contender("Python processes", script("threads.py", "primes_processes"), False, False)]
@@ -48,7 +48,7 @@ def threads():
                     Figure("ns a node", "ns_op", "<= 40", at_most(40)), ("plait", "limit", "TBB", "Go")),
         threads_row("article's primes, 2 cores", "primes",
                     Figure("speed-up", "speed_up", ">= 1.95", at_least(1.95), higher_is_better=True),
-                    everyone, 4, 2),
+                    everyone, laps=2),
         threads_row("idle pool", "idle", Figure("% of a core", "percent", "0 (<= 0.05)", at_most(0.05)),
                     ("plait", "TBB", "Asio", "Go")),
     ])
