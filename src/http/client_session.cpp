@@ -27,13 +27,13 @@ void follow(int code, const url& from, const url& to, std::string& method, reque
       (code == 303 && method != "HEAD") || ((code == 301 || code == 302) && method == "POST");
   if (becomes_get) {
     method = "GET";
-    given.content = {};
-    given.headers.erase("Content-Type");
+    given.content().clear();
+    given.headers().erase("Content-Type");
   }
   if (!from.same_origin(to)) {  // what was meant for one server is not another one's business
-    given.headers.erase("Authorization");
-    given.headers.erase("Cookie");
-    given.headers.erase("Host");
+    given.headers().erase("Authorization");
+    given.headers().erase("Cookie");
+    given.headers().erase("Host");
   }
 }
 
@@ -73,7 +73,7 @@ task<response> client_session::state::request(std::string method, std::string te
                                               request_options given) {
   check_method(method);
   url to(text);
-  const duration limit = given.timeout.value_or(options.timeouts.total);
+  const duration limit = given.timeout().value_or(options.timeouts.total);
   const auto& clock = event_loop::current().clock();
   const time_point started = clock.now();
   response result;

@@ -42,28 +42,26 @@ task<> write_rest(byte_stream& stream, std::string_view rest) {
 std::string request_text(const std::string& method, const url& to, const client_options& session,
                          const request_options& given) {
   std::string text;
-  text.reserve(256 + given.headers.text().size() + session.headers.text().size() +
-               given.content.text().size());
+  text.reserve(256 + given.headers().text().size() + session.headers.text().size() +
+               given.content().size());
   text.append(method).append(" ").append(to.target()).append(" HTTP/1.1\r\n");
   const auto said = [&](std::string_view name) {
-    return given.headers.contains(name) || session.headers.contains(name);
+    return given.headers().contains(name) || session.headers.contains(name);
   };
   if (!said("Host")) text.append("Host: ").append(to.authority()).append("\r\n");
   if (!said("User-Agent") && !session.user_agent.empty())
     text.append("User-Agent: ").append(session.user_agent).append("\r\n");
   if (!said("Accept")) text.append("Accept: */*\r\n");
   for (const auto field : session.headers)
-    if (!given.headers.contains(field.name))
+    if (!given.headers().contains(field.name))
       text.append(field.name).append(": ").append(field.value).append("\r\n");
-  for (const auto field : given.headers)
+  for (const auto field : given.headers())
     if (!same_token(field.name, "Content-Length") && !same_token(field.name, "Transfer-Encoding"))
       text.append(field.name).append(": ").append(field.value).append("\r\n");
-  const bool has_body = !given.content.text().empty() || method == "POST" || method == "PUT";
+  const bool has_body = !given.content().empty() || method == "POST" || method == "PUT";
   if (has_body)
-    text.append("Content-Length: ")
-        .append(std::to_string(given.content.text().size()))
-        .append("\r\n");
-  text.append("\r\n").append(given.content.text());
+    text.append("Content-Length: ").append(std::to_string(given.content().size())).append("\r\n");
+  text.append("\r\n").append(given.content());
   return text;
 }
 

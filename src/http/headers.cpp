@@ -53,14 +53,7 @@ void headers::add(std::string_view name, std::string_view value) {
 }
 
 void headers::add_checked(std::string_view name, std::string_view value) {
-  const std::size_t before = text_.size();
-  text_.resize(before + name.size() + value.size() + 4);
-  char* end = std::copy(name.begin(), name.end(), text_.data() + before);
-  *end++ = ':';
-  *end++ = ' ';
-  end = std::copy(value.begin(), value.end(), end);
-  *end++ = '\r';
-  *end = '\n';
+  text_.append(name).append(": ").append(value).append("\r\n");
 }
 
 void headers::set(std::string_view name, std::string_view value) {
@@ -74,8 +67,7 @@ void headers::erase(std::string_view name) {
     const iterator line(text().substr(at));
     const std::size_t length = line.line_length();
     if (same_token((*line).name, name)) {
-      const auto first = text_.begin() + static_cast<std::ptrdiff_t>(at);
-      text_.erase(first, first + static_cast<std::ptrdiff_t>(length));
+      text_.erase(at, length);
     } else {
       at += length;
     }

@@ -43,7 +43,8 @@ TEST(Client, RequestsCarryMethodHeadersAndContent) {
   run_with_server(mirror, [](std::string url) -> plait::task<> {
     http::client_session session({.user_agent = "me", .headers = {{"X-All", "a"}, {"X-One", "b"}}});
     const auto response = co_await session.request(
-        "POST", url + "/form", {.headers = {{"X-One", "c"}}, .content = "some content"});
+        "POST", url + "/form",
+        http::request_options().with_header("X-One", "c").with_content("some content"));
     EXPECT_EQ(response.content, "POST /form some content");
     EXPECT_EQ(response.headers.get("Seen-User-Agent"), "me");
     EXPECT_EQ(response.headers.get("Seen-X-All"), "a");
@@ -162,13 +163,13 @@ TEST(Client, ARedirectChangesTheMethodAsTheCodeSays) {
   run_with_server(redirecting, [](std::string url) -> plait::task<> {
     http::client_session session;
     for (const int code : {301, 302, 303}) {
-      const auto r =
-          co_await session.request("POST", url + "/" + std::to_string(code), {.content = "body"});
+      const auto r = co_await session.request("POST", url + "/" + std::to_string(code),
+                                              http::request_options().with_content("body"));
       EXPECT_EQ(r.content, "GET ") << code;
     }
     for (const int code : {307, 308}) {
-      const auto r =
-          co_await session.request("POST", url + "/" + std::to_string(code), {.content = "body"});
+      const auto r = co_await session.request("POST", url + "/" + std::to_string(code),
+                                              http::request_options().with_content("body"));
       EXPECT_EQ(r.content, "POST body") << code;
     }
   });
@@ -183,12 +184,14 @@ TEST(Client, CredentialsStayWithTheServerTheyWereMeantFor) {
     };
     auto body = [](std::string url) -> plait::task<> {
       http::client_session session;
-      const auto r = co_await session.get(
-          url, {.headers = {{"Authorization", "secret"}, {"X-Plain", "kept"}}});
+      const auto r = co_await session.get(url, http::request_options()
+                                                   .with_header("Authorization", "secret")
+                                                   .with_header("X-Plain", "kept"));
       EXPECT_FALSE(r.headers.contains("Seen-Authorization"));
       EXPECT_EQ(r.headers.get("Seen-X-Plain"), "kept");
     };
-    co_await with_server({}, away, body);
+    http::server_options plain;
+    co_await with_server(plain, away, body);
   });
 }
 
@@ -218,7 +221,7 @@ TEST(Client, ATimeoutSaysForWhatAndHowLong) {
   run_with_server(http::httpbin(), [](std::string url) -> plait::task<> {
     http::client_session session;
     try {
-      co_await session.get(url + "/delay/10", {.timeout = 20ms});
+      co_await session.get(url + "/delay/10", http::request_options().with_timeout(20ms));
       ADD_FAILURE() << "it takes 10 s";
     } catch (const plait::timeout_error& error) {
       EXPECT_EQ(error.what(), "no complete response from " + url + "/delay/10 within 0.02 s");

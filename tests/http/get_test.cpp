@@ -25,7 +25,8 @@ TEST(Get, TakesOptions) {
   const server_thread server([](http::request asked) -> plait::task<http::response> {
     co_return http::response{.content = std::string(asked.headers.get("X-Mine"))};
   });
-  EXPECT_EQ(http::get(server.url(), {.headers = {{"X-Mine", "yes"}}}).content, "yes");
+  EXPECT_EQ(http::get(server.url(), http::request_options().with_header("X-Mine", "yes")).content,
+            "yes");
 }
 
 TEST(Get, CanBeSubmittedAndMapped) {
@@ -63,7 +64,8 @@ TEST(Get, ASubmittedOneHearsOfCancel) {
 TEST(Get, ThrowsWhatTheSessionThrows) {
   const server_thread server(http::httpbin());
   EXPECT_THROW(http::get("nonsense"), http::invalid_url);
-  EXPECT_THROW(http::get(server.url() + "/delay/10", {.timeout = 20ms}), plait::timeout_error);
+  EXPECT_THROW(http::get(server.url() + "/delay/10", http::request_options().with_timeout(20ms)),
+               plait::timeout_error);
 }
 
 plait::task<> get_on_a_loop() {

@@ -72,8 +72,10 @@ TEST(Transport, HeadersOfARequestComeOnceAndFramingIsOurs) {
   scripted_transport script("HTTP/1.1 204 No Content\r\n\r\n");
   http::client_session session(
       {.headers = {{"Accept", "b/b"}, {"X", "all"}}, .transport = &script});
-  plait::run(session.request(
-      "PUT", "http://h/", {.headers = {{"x", "one"}, {"Content-Length", "99"}}, .content = "abc"}));
+  plait::run(session.request("PUT", "http://h/",
+                             http::request_options()
+                                 .with_headers({{"x", "one"}, {"Content-Length", "99"}})
+                                 .with_content("abc")));
   EXPECT_EQ(script.heard,
             "PUT / HTTP/1.1\r\nHost: h\r\nUser-Agent: plait/0.1\r\nAccept: b/b\r\nx: one\r\n"
             "Content-Length: 3\r\n\r\nabc");

@@ -61,26 +61,43 @@ struct client_options {
   http::transport* transport = nullptr;
 };
 
-// What a request carries: made from any string. Copies share it.
-// (Behind a pointer, because GCC 12 moves temporaries of request_options byte by byte; see headers.)
-class request_content {
+// What one request says beside its method and URL.
+//   session.request("POST", url, request_options().with_content("x=1").with_timeout(5s))
+// Not a plain struct with designated initialisers, as other options are: these stand in co_await
+// expressions, where GCC 12 destroys the members of a temporary aggregate twice.
+class request_options {
  public:
-  request_content() = default;
-  request_content(std::string text) : text_(std::make_shared<const std::string>(std::move(text))) {}
-  request_content(std::string_view text) : request_content(std::string(text)) {}
-  request_content(const char* text) : request_content(std::string(text)) {}
-  std::string_view text() const noexcept { return text_ ? std::string_view(*text_) : ""; }
+  request_options() {}
+  // Instead of the session's field of that name.
+  request_options&& with_header(std::string_view name, std::string_view value) && {
+    headers_.set(name, value);
+    return std::move(*this);
+  }
+  request_options&& with_headers(http::headers all) && {
+    headers_ = std::move(all);
+    return std::move(*this);
+  }
+  request_options&& with_content(std::string content) && {
+    content_ = std::move(content);
+    return std::move(*this);
+  }
+  // Instead of the session's timeouts.total.
+  template <class Rep, class Period>
+  request_options&& with_timeout(const std::chrono::duration<Rep, Period>& total) && {
+    timeout_ = plait::detail::to_duration(total);
+    return std::move(*this);
+  }
+
+  http::headers& headers() noexcept { return headers_; }
+  const http::headers& headers() const noexcept { return headers_; }
+  std::string& content() noexcept { return content_; }
+  const std::string& content() const noexcept { return content_; }
+  const std::optional<plait::duration>& timeout() const noexcept { return timeout_; }
 
  private:
-  std::shared_ptr<const std::string> text_;
-};
-
-// What one request says beside its method and URL.
-struct request_options {
-  http::headers headers = {};
-  request_content content = {};
-  // Instead of the session's timeouts.total.
-  std::optional<plait::duration> timeout = {};
+  http::headers headers_;
+  std::string content_;
+  std::optional<plait::duration> timeout_;
 };
 
 class client_session {

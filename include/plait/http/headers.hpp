@@ -15,7 +15,6 @@
 #include <iterator>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace plait::http {
 
@@ -73,14 +72,12 @@ class headers {
   iterator end() const noexcept { return iterator(); }
 
   // As they travel.
-  std::string_view text() const noexcept { return {text_.data(), text_.size()}; }
+  std::string_view text() const noexcept { return text_; }
   // For parsers: a field whose name and value have been checked already.
   void add_checked(std::string_view name, std::string_view value);
 
  private:
-  // Not a std::string: GCC 12 moves a temporary of an aggregate such as {.headers = ...} byte by byte
-  // when it stands in a co_await expression, which a string with its short buffer does not survive.
-  std::vector<char> text_;
+  std::string text_;
 };
 
 // Equal but for the case of ASCII letters.
