@@ -197,6 +197,23 @@ TEST(Invariant1NoFutureHangs, ShutdownAtARandomMomentResolvesEverything) {
   }
 }
 
+// A thread that began to wait asked the engine whether it was one of its workers, when the engine
+// might just have ended the call and gone.
+TEST(Invariant1NoFutureHangs, APoolMayGoWhileAnotherThreadBeginsToWaitForItsLastCall) {
+  for (int round = 0; round < 300; ++round) {
+    auto pool = std::make_unique<thread_pool_executor>(1);
+    const auto last = pool->submit([] { return 7; });
+    std::latch both(2);
+    std::thread waiter([&] {
+      both.arrive_and_wait();
+      EXPECT_EQ(last.get(), 7);
+    });
+    both.arrive_and_wait();
+    pool.reset();
+    waiter.join();
+  }
+}
+
 TEST(Invariant1NoFutureHangs, PoolDestroyedRightAfterItsBirth) {
   for (int i = 0; i < 200; ++i) const thread_pool_executor pool(4);
 }
