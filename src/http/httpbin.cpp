@@ -163,9 +163,10 @@ task<response> status_page(visit v) {
     co_return plain(400, "Invalid status code", "text/plain");
   response answer = plain(*code, {}, "text/html; charset=utf-8");
   if (reason_of(*code).empty()) answer.reason = "UNKNOWN";
-  if (*code == 401) answer.headers.add_checked("WWW-Authenticate", "Basic realm=\"Fake Realm\"");
-  if ((*code >= 301 && *code <= 303) || *code == 305 || *code == 307 || *code == 308)
-    answer.headers.add_checked("Location", "/redirect/1");
+  const bool redirects =
+      (*code >= 301 && *code <= 303) || *code == 305 || *code == 307 || *code == 308;
+  if (redirects) answer.headers = {{"Location", "/redirect/1"}};
+  if (*code == 401) answer.headers = {{"WWW-Authenticate", "Basic realm=\"Fake Realm\""}};
   co_return answer;
 }
 

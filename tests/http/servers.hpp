@@ -39,7 +39,7 @@ plait::task<> with_server(plait::http::server_options options, plait::http::serv
 }
 template <class Body>
 void run_with_server(plait::http::server::handler handler, Body body,
-                     plait::http::server_options options = {}) {
+                     plait::http::server_options options = {.drain = plait::duration::zero()}) {
   plait::run(with_server(std::move(options), std::move(handler), std::move(body)));
 }
 
@@ -111,7 +111,7 @@ inline conduct answering(std::string bytes) {
 class server_thread {
  public:
   explicit server_thread(plait::http::server::handler handler,
-                         plait::http::server_options options = {})
+                         plait::http::server_options options = {.drain = plait::duration::zero()})
       : server_(std::move(options), std::move(handler)),
         serving_(loop_.spawn(server_.serve())),
         thread_([this] { loop_.run(); }) {}
