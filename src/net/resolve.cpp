@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <exception>
 
 #include "net/failures.hpp"
 #include "plait/coroutines/await_future.hpp"
@@ -44,11 +45,13 @@ future<std::vector<endpoint>> begin_lookup(std::string host, std::uint16_t port)
   promise<std::vector<endpoint>> answer;
   auto result = answer.get_future();
   resolvers().submit([answer = std::move(answer), host = std::move(host), port]() mutable {
+    std::exception_ptr error;  // given on behind the handler, whose hold on it ends there
     try {
       answer.set_value(ask_system(host, port));
     } catch (...) {
-      answer.set_exception(std::current_exception());
+      error = std::current_exception();
     }
+    if (error != nullptr) answer.set_exception(std::move(error));
   });
   return result;
 }

@@ -178,6 +178,26 @@ TEST(Queue, AStoppedJoinLeavesTheOthersWaiting) {
   });
 }
 
+TEST(Queue, WhoStillWaitsWhenItGoesIsCancelled) {
+  virtual_run([]() -> plait::task<> {
+    auto queue = std::make_unique<plait::queue<int>>(1);
+    const auto getter = [&]() -> plait::task<> { co_await queue->get(); };
+    const auto joiner = [&]() -> plait::task<> { co_await queue->join(); };
+    const auto putter = [&]() -> plait::task<> { co_await queue->put(2); };
+    std::vector<plait::future<>> waiting;
+    waiting.push_back(plait::spawn(getter()));
+    co_await let_others_run();
+    queue.reset();
+    queue = std::make_unique<plait::queue<int>>(1);
+    queue->put_nowait(1);
+    waiting.push_back(plait::spawn(joiner()));
+    waiting.push_back(plait::spawn(putter()));
+    co_await let_others_run();
+    queue.reset();
+    for (auto& f : waiting) EXPECT_TRUE(co_await throws<plait::cancelled_error>(f));
+  });
+}
+
 // A getter is stopped before it begins, while it waits, when its item is on its way, and after.
 TEST(Queue, AStopOfAGetInEveryStateLosesAndDoublesNothing) {
   virtual_run([]() -> plait::task<> {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <vector>
@@ -98,6 +99,21 @@ TEST(Semaphore, OfNoPermitsLetsNobodyIn) {
     plait::semaphore semaphore{0};
     EXPECT_TRUE(co_await throws<plait::timeout_error>(plait::timeout(1h, semaphore.acquire())));
     EXPECT_EQ(semaphore.available(), 0u);
+  });
+}
+
+TEST(Semaphore, WhoStillWaitsWhenItGoesIsCancelled) {
+  virtual_run([]() -> plait::task<> {
+    auto semaphore = std::make_unique<plait::semaphore>(0);
+    const auto visitor = [&]() -> plait::task<> {
+      const auto permit = co_await semaphore->acquire();
+    };
+    auto a = plait::spawn(visitor());
+    auto b = plait::spawn(visitor());
+    co_await let_others_run();
+    semaphore.reset();
+    EXPECT_TRUE(co_await throws<plait::cancelled_error>(a));
+    EXPECT_TRUE(co_await throws<plait::cancelled_error>(b));
   });
 }
 

@@ -12,6 +12,7 @@
 // Cost:     two allocations.
 #pragma once
 
+#include <exception>
 #include <type_traits>
 #include <utility>
 
@@ -26,6 +27,7 @@ auto then(const future<T>& first, F f) {
   auto handle = next.get_future();
   first.add_done_callback([f = std::move(f), next = std::move(next)](future<T> done) mutable {
     if (next.cancelled()) return;
+    std::exception_ptr error;  // given on behind the handler, whose hold on it ends there
     try {
       if constexpr (std::is_void_v<result>) {
         f(std::move(done));
@@ -34,8 +36,9 @@ auto then(const future<T>& first, F f) {
         next.set_value(f(std::move(done)));
       }
     } catch (...) {
-      next.set_exception(std::current_exception());
+      error = std::current_exception();
     }
+    if (error != nullptr) next.set_exception(std::move(error));
   });
   return handle;
 }

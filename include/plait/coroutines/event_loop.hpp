@@ -20,6 +20,7 @@
 #include <atomic>
 #include <coroutine>
 #include <cstdint>
+#include <exception>
 #include <tuple>
 
 #include "plait/core/clock.hpp"
@@ -156,6 +157,7 @@ class spawned_call final : public state<typename task_value<call_result_t<F, Arg
 
   void run() noexcept override {
     if (!this->try_claim()) return this->release();
+    std::exception_ptr error;  // given on behind the handler, whose hold on it ends there
     try {
       if constexpr (takes_stop_token<F, Args...>) {
         frame_ = std::apply(f_, std::tuple_cat(std::tuple(flow().stop_token()), std::move(args_)))
@@ -164,8 +166,11 @@ class spawned_call final : public state<typename task_value<call_result_t<F, Arg
         frame_ = std::apply(f_, std::move(args_)).release();
       }
     } catch (...) {  // no memory for the frame, or an argument that cannot be moved
+      error = std::current_exception();
+    }
+    if (error != nullptr) {
       refuse_stops();
-      return this->finish_exception(std::current_exception());
+      return this->finish_exception(std::move(error));
     }
     start(frame_, frame_.promise());
   }
@@ -185,13 +190,15 @@ class spawned_call final : public state<typename task_value<call_result_t<F, Arg
       frame_.destroy();
       this->finish_value();
     } else {
+      std::exception_ptr error;
       try {
         value result = promise.take();
         frame_.destroy();
         this->finish_value(std::move(result));
       } catch (...) {
-        fail(std::current_exception());
+        error = std::current_exception();
       }
+      if (error != nullptr) fail(std::move(error));
     }
   }
   std::string describe() const override {
