@@ -1,5 +1,8 @@
 #include "plait/core/clock.hpp"
 
+#include <cstdio>
+#include <cstdlib>
+
 namespace plait {
 
 bool clock::jump_to(time_point) noexcept { return false; }
@@ -17,6 +20,22 @@ time_point detail::add_saturated(time_point from, duration span) noexcept {
   if (__builtin_add_overflow(from.time_since_epoch().count(), span.count(), &sum))
     return span < duration::zero() ? time_point::min() : time_point::max();
   return time_point(duration(sum));
+}
+
+std::string detail::to_text(duration span) {
+  if (span == duration::max()) return "for ever";
+  const auto ns = static_cast<double>(span.count());
+  struct unit {
+    double size;
+    const char* name;
+  };
+  char text[32];
+  for (const auto& [size, name] : {unit{1e9, "s"}, unit{1e6, "ms"}, unit{1e3, "us"}}) {
+    if (std::abs(ns) < size) continue;
+    std::snprintf(text, sizeof text, "%.6g %s", ns / size, name);
+    return text;
+  }
+  return std::to_string(span.count()) + " ns";
 }
 
 }  // namespace plait

@@ -9,6 +9,8 @@ bool future_awaiter_base::begin(state_base& awaited) noexcept {
   return awaited.add_observer(bridge_);
 }
 
+std::string future_awaiter_base::waits_for() const { return awaited_->describe(); }
+
 void future_awaiter_base::bridge::done(observer* self) noexcept {
   auto& owner = static_cast<bridge*>(self)->owner;
   auto& loop = owner.flow().loop();

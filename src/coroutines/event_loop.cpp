@@ -201,6 +201,18 @@ void sleeper::begin() noexcept {
   arm(loop, add_saturated(loop.clock().now(), span_));
 }
 
+std::string sleeper::waits_for() const {
+  if (!armed()) return "its turn";
+  return "the rest of a sleep of " + to_text(span_) + ": " +
+         to_text(deadline - flow().loop().clock().now());
+}
+
+std::string readiness::awaiter::waits_for() const {
+  const bool reads = &direction_ == &readiness_.in_;
+  return "descriptor " + std::to_string(readiness_.fd_) + " to be " +
+         (reads ? "readable" : "writable");
+}
+
 readiness::readiness(int fd) : loop_(event_loop::current()), fd_(fd) {
   loop_.core_->poll.add(*this);
 }

@@ -21,6 +21,11 @@ void timeout_base::expired() noexcept {
 
 void timeout_base::stop() noexcept { operand_->request_stop(); }
 
+std::string timeout_base::waits_for() const {
+  const auto left = deadline - flow().loop().clock().now();
+  return "what has " + to_text(left) + " left until its timeout of " + to_text(span_);
+}
+
 void timeout_base::child_ended(child_base&) noexcept {
   disarm();
   resume_next();
@@ -32,8 +37,7 @@ void timeout_base::rethrow(std::exception_ptr error) const {
   try {
     std::rethrow_exception(error);
   } catch (const cancelled_error&) {
-    const auto ms = std::chrono::duration<double, std::milli>(span_).count();
-    throw timeout_error("timed out after " + std::to_string(ms / 1000.0) + " s");
+    throw timeout_error("timed out after " + to_text(span_));
   }
 }
 
@@ -55,6 +59,8 @@ void gather_base::failed(std::exception_ptr error) noexcept {
     report_unhandled(std::move(error), std::move(origin));
   }
 }
+
+std::string gather_base::waits_for() const { return "gather of " + std::to_string(remaining_); }
 
 void gather_base::rethrow_first() {
   check();

@@ -61,6 +61,14 @@ void connection_set::stop() noexcept {
   give_up();
 }
 
+std::string connection_set::waits_for() const {
+  return std::to_string(size_) + " connections to be fewer";
+}
+
+void connection_set::visit_children(plait::detail::flow_visitor& visitor) const {
+  for (const live_connection* c = first_; c != nullptr; c = c->next_live_) visitor.visit(c->flow());
+}
+
 void connection_set::begin_draining(duration longest) noexcept {
   draining_ = true;
   for (live_connection* c = first_; c != nullptr; c = c->next_live_)

@@ -65,6 +65,9 @@ class connection_set final : public plait::detail::child_owner, private plait::d
   // The same without hearing of a stop.
   smaller_awaiter empty() noexcept;
 
+  std::string waits_for() const override;
+  void visit_children(plait::detail::flow_visitor& visitor) const override;
+
  private:
   friend live_connection;
   enum class on_stop { leave, stay };

@@ -13,6 +13,8 @@
 #include <chrono>
 #endif
 
+#include <string>
+
 namespace plait {
 
 using duration = std::chrono::nanoseconds;
@@ -35,6 +37,9 @@ namespace detail {
 
 // `from + span`, saturating instead of overflowing for spans such as hours::max().
 time_point add_saturated(time_point from, duration span) noexcept;
+
+// As a person reads it: "1.5 s", "20 ms", "for ever".
+std::string to_text(duration span);
 
 // Any chrono duration as nanoseconds, saturating; fractions of a nanosecond are rounded up, so that
 // a wait never ends early.

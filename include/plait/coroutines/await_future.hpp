@@ -22,6 +22,7 @@ namespace detail {
 class future_awaiter_base : public waiter {
  public:
   bool await_ready() const noexcept { return false; }
+  std::string waits_for() const final;
 
  protected:
   ~future_awaiter_base() = default;

@@ -32,6 +32,7 @@ class child_base : public job, public completion {
   void request_stop() noexcept { flow_.request_stop(); }
   bool ended() const noexcept { return ended_; }
   context& flow() noexcept { return flow_; }
+  const context& flow() const noexcept { return flow_; }
 
  protected:
   child_base(child_owner& owner, context& parent) noexcept : flow_(parent.queue()), owner_(owner) {}

@@ -14,6 +14,7 @@
 
 #include <coroutine>
 #include <stop_token>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -66,6 +67,15 @@ struct loop_queue {
 };
 
 class waiter;
+class context;
+
+// Called with each flow that runs inside a wait.
+struct flow_visitor {
+  virtual void visit(const context& flow) = 0;
+
+ protected:
+  ~flow_visitor() = default;
+};
 
 class context {
  public:
@@ -77,6 +87,8 @@ class context {
   loop_queue& queue() const noexcept { return *queue_; }
   event_loop& loop() const noexcept { return *queue_->owner; }
   bool stopping() const noexcept { return stopping_; }
+  // What the flow is suspended on; null while it runs or is about to.
+  const waiter* waiting() const noexcept { return waiting_; }
   void request_stop() noexcept;
   // The flow's stop as a token that threads and other libraries understand. Allocates once.
   std::stop_token stop_token();
@@ -111,6 +123,11 @@ class waiter : public job {
   // The flow was asked to stop while suspended here: leave what is waited for and give_up(), or
   // pass the stop on and stay.
   virtual void stop() noexcept = 0;
+
+  // For whoever looks inside a running loop: what is waited for, as a person would say it ("sleep
+  // of 1.2 s", "a place in a full queue"), and the flows that run inside the wait.
+  virtual std::string waits_for() const = 0;
+  virtual void visit_children(flow_visitor&) const {}
 
  protected:
   waiter() = default;

@@ -26,6 +26,9 @@ namespace detail {
 
 // The part of gather that does not depend on types.
 class gather_base : public child_owner {
+ public:
+  std::string waits_for() const final;
+
  protected:
   gather_base() = default;
   ~gather_base() = default;
@@ -75,6 +78,11 @@ class gather_many final : public gather_base {
     }
   }
 
+  void visit_children(flow_visitor& visitor) const override {
+    for (std::size_t i = 0; i < count_; ++i)
+      if (!children_[i].ended()) visitor.visit(children_[i].flow());
+  }
+
  private:
   void child_ended(child_base& ended) noexcept override {
     auto error = static_cast<child<T>&>(ended).error();
@@ -108,6 +116,11 @@ class gather_few final : public gather_base {
   std::tuple<stored<Ts>...> await_resume() {
     rethrow_first();
     return std::apply([](auto&... c) { return std::tuple<stored<Ts>...>{take(*c)...}; }, children_);
+  }
+
+  void visit_children(flow_visitor& visitor) const override {
+    std::apply([&](auto&... c) { ((c->ended() ? void() : visitor.visit(c->flow())), ...); },
+               children_);
   }
 
  private:

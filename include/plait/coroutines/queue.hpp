@@ -83,6 +83,7 @@ class join_awaiter final : public waiter {
     return true;
   }
   void await_resume() const { check(); }
+  std::string waits_for() const override { return "the items of a queue to be done"; }
   void finished() noexcept { resume_soon(); }
   void abandon() noexcept { give_up(); }
 
@@ -185,6 +186,7 @@ class queue<T>::putter final : public detail::waiter {
     return false;
   }
   void await_resume() const { check(); }
+  std::string waits_for() const override { return "a place in a full queue"; }
 
  private:
   friend queue;
@@ -217,6 +219,7 @@ class queue<T>::getter final : public detail::waiter {
     check();
     return *std::move(item_);
   }
+  std::string waits_for() const override { return "an item of an empty queue"; }
 
  private:
   friend queue;

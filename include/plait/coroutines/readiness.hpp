@@ -34,8 +34,8 @@ class readiness {
   void drained() noexcept { in_.ready = hung_up_; }
   // False if nothing has arrived since the last not_readable() or drained().
   bool maybe_readable() const noexcept { return in_.ready; }
-  auto readable() noexcept { return awaiter(in_); }
-  auto writable() noexcept { return awaiter(out_); }
+  auto readable() noexcept { return awaiter(*this, in_); }
+  auto writable() noexcept { return awaiter(*this, out_); }
 
  private:
   friend poller;
@@ -48,7 +48,7 @@ class readiness {
 
   class awaiter final : public waiter {
    public:
-    explicit awaiter(direction& d) noexcept : direction_(d) {}
+    awaiter(const readiness& r, direction& d) noexcept : readiness_(r), direction_(d) {}
     bool await_ready() const noexcept { return false; }
     template <flow_promise P>
     bool await_suspend(std::coroutine_handle<P> frame) {
@@ -62,6 +62,7 @@ class readiness {
       return true;
     }
     void await_resume() const { check(); }
+    std::string waits_for() const override;
 
    private:
     friend direction;
@@ -70,6 +71,7 @@ class readiness {
       give_up();
     }
     [[noreturn]] static void throw_busy();
+    const readiness& readiness_;
     direction& direction_;
   };
 

@@ -76,6 +76,8 @@ class semaphore::awaiter final : public detail::waiter {
     return permit(semaphore_);
   }
 
+  std::string waits_for() const override { return "a permit of a semaphore"; }
+
  private:
   friend semaphore;
   void abandon() noexcept { give_up(); }

@@ -21,6 +21,10 @@ namespace plait {
 namespace detail {
 
 class timeout_base : public child_owner, private timer {
+ public:
+  std::string waits_for() const final;
+  void visit_children(flow_visitor& visitor) const final { visitor.visit(operand_->flow()); }
+
  protected:
   explicit timeout_base(duration span) noexcept : span_(span) {}
   ~timeout_base() = default;

@@ -52,6 +52,7 @@ class sleeper final : public waiter, private timer {
     return true;
   }
   void await_resume() const { check(); }
+  std::string waits_for() const override;
 
  private:
   void begin() noexcept;
