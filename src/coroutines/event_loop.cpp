@@ -2,10 +2,11 @@
 
 #include <sys/prctl.h>
 
-#include <mutex>
+#include <algorithm>
 #include <string>
 
 #include "coroutines/poller.hpp"
+#include "coroutines/ready_pool.hpp"
 #include "coroutines/timer_wheel.hpp"
 #include "plait/coroutines/readiness.hpp"
 
@@ -82,12 +83,43 @@ class inbox {
 };
 
 struct loop_core {
-  loop_core(loop_queue& q, plait::clock& c)
-      : queue(q), clock(c), time_is_virtual(c.jump_to(c.now())), timers(c.now()) {}
+  loop_core(loop_queue& q, const event_loop_options& options)
+      : queue(q),
+        clock(*options.clock),
+        time_is_virtual(clock.jump_to(clock.now())),
+        order(options.schedule),
+        timers(clock.now()) {}
 
   // A turn of the loop is run_ready(), then, unless that was all, find_more().
   void run_ready() noexcept {
+    if (order != nullptr) [[unlikely]]
+      return run_as_drawn();
     for (int budget = 256; budget != 0 && !queue.ready.empty(); --budget) queue.ready.pop()->run();
+  }
+  // With a schedule: timers that are due stand beside the ready jobs until they are drawn.
+  void run_as_drawn() noexcept {
+    constexpr std::size_t timers_at_a_time = 64;
+    for (int budget = 256;; --budget) {
+      drawn_from.take(queue.ready);
+      const std::size_t jobs = drawn_from.size();
+      const std::size_t choices = jobs + timers.due_together(timers_at_a_time);
+      if (choices == 0 || (budget <= 0 && jobs != 0)) break;
+      const std::size_t chosen = choices == 1 ? 0 : std::min(order->choose(choices), choices - 1);
+      if (chosen < jobs) {
+        drawn_from.draw(chosen).run();
+      } else {
+        timers.fire(chosen - jobs);
+      }
+    }
+    drawn_from.put_back(queue.ready);
+  }
+  void fire_timers() noexcept {
+    if (timers.empty()) return;
+    if (order == nullptr) {
+      timers.expire(clock.now());
+    } else {
+      timers.collect(clock.now());
+    }
   }
   // Looks at the inbox, the kernel and the timers; sleeps if that leaves nothing ready.
   void find_more() noexcept {
@@ -108,17 +140,17 @@ struct loop_core {
     poll.wait(duration::zero());
     if (!queue.ready.empty() || posted.might_have_jobs()) return;
     clock.jump_to(next);
-    timers.expire(clock.now());
+    fire_timers();
   }
   void look() noexcept {
     poll.wait(duration::zero());
-    if (!timers.empty()) timers.expire(clock.now());
+    fire_timers();
   }
   void sleep(duration longest) noexcept {
     if (!queue.ready.empty() || !posted.fall_asleep()) return;
     const bool woken = poll.wait(longest);
     if (posted.wake_up() && !woken) poll.await_wake();
-    if (!timers.empty()) timers.expire(clock.now());
+    fire_timers();
   }
 
   // Shutdown, as a job, so that it happens on the loop; what was posted before it and has not begun
@@ -130,6 +162,7 @@ struct loop_core {
     if (stopping || how.pending == shutdown_options::pending_calls::run) return;
     stopping = true;
     for (spawned_task* t = live; t != nullptr; t = t->next_live()) t->flow().request_stop();
+    drawn_from.put_back(queue.ready);
     posted.take(queue.ready);
     // What the callbacks of a dropped call submit comes after this list, and is not dropped.
     auto all = std::exchange(queue.ready, {});
@@ -150,6 +183,8 @@ struct loop_core {
   loop_queue& queue;
   plait::clock& clock;
   const bool time_is_virtual;
+  schedule* const order;  // null: first in, first out
+  ready_pool drawn_from;  // of run_as_drawn
   poller poll;
   timer_wheel timers;
   inbox posted;
@@ -232,7 +267,7 @@ void readiness::awaiter::throw_busy() {
 }  // namespace detail
 
 event_loop::event_loop(event_loop_options options)
-    : core_(new detail::loop_core(queue_, *options.clock)) {}
+    : core_(new detail::loop_core(queue_, options)) {}
 
 namespace {
 

@@ -89,13 +89,27 @@ timer_wheel::slot_list timer_wheel::take(place at) noexcept {
 
 void timer_wheel::expire(time_point now) noexcept {
   collect(now);
-  while (due_.first != nullptr) {
-    timer& t = *due_.first;
-    due_.unlink(t);
-    t.wheel = nullptr;
-    --count_;
-    t.expired();
-  }
+  while (due_.first != nullptr) fire(*due_.first);
+}
+
+void timer_wheel::fire(timer& t) noexcept {
+  due_.unlink(t);
+  t.wheel = nullptr;
+  --count_;
+  t.expired();
+}
+
+std::size_t timer_wheel::due_together(std::size_t most) const noexcept {
+  std::size_t n = 0;
+  for (const timer* t = due_.first; t != nullptr && n < most; t = t->next_timer, ++n)
+    if (t->deadline != due_.first->deadline) break;
+  return n;
+}
+
+void timer_wheel::fire(std::size_t index) noexcept {
+  timer* t = due_.first;
+  for (; index > 0; --index) t = t->next_timer;
+  fire(*t);
 }
 
 void timer_wheel::collect(time_point now) noexcept {

@@ -27,6 +27,12 @@ class timer_wheel {
   // others, those that are about to fire included.
   void expire(time_point now) noexcept;
 
+  // The same in steps, for who chooses the order: what has come due, how many of it (`most` at
+  // most) have the first deadline, and fire one of those.
+  void collect(time_point now) noexcept;
+  std::size_t due_together(std::size_t most) const noexcept;
+  void fire(std::size_t index) noexcept;
+
  private:
   static constexpr unsigned tick_bits = 16, digit_bits = 6, slots = 64, levels = 8;
   struct slot_list {
@@ -42,10 +48,10 @@ class timer_wheel {
   static std::uint64_t tick_of(time_point t) noexcept;
   place place_of(time_point deadline) const noexcept;
   void link(timer& t, place at) noexcept;
-  void collect(time_point now) noexcept;
   // The first occupied slot at or after the present tick, and the tick at which it begins.
   bool first_occupied(place& at, std::uint64_t& begins) const noexcept;
   slot_list take(place at) noexcept;
+  void fire(timer& t) noexcept;
   static slot_list sorted(slot_list list) noexcept;
 
   std::uint64_t tick_;

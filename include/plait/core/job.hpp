@@ -18,6 +18,9 @@ struct job {
   // True for a submitted call, which an engine that shuts down may drop; false for a step of work
   // that is under way, which must run.
   virtual bool is_call() const noexcept { return false; }
+  // True for a job that has promised to let everything go first that was ready before it. Only a
+  // loop whose schedule chooses asks.
+  virtual bool keeps_its_place() const noexcept { return false; }
 
  protected:
   ~job() = default;

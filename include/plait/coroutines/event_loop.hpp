@@ -26,6 +26,7 @@
 #include "plait/core/clock.hpp"
 #include "plait/core/executor.hpp"
 #include "plait/coroutines/context.hpp"
+#include "plait/coroutines/schedule.hpp"
 #include "plait/coroutines/task.hpp"
 
 namespace plait {
@@ -33,6 +34,8 @@ namespace plait {
 struct event_loop_options {
   // Whose time sleeps and timeouts mean; must outlive the loop.
   plait::clock* clock = &plait::clock::real();
+  // Who chooses what runs next; null: what has been ready longest. Must outlive the loop.
+  plait::schedule* schedule = nullptr;
 };
 
 namespace detail {

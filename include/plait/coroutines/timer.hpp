@@ -53,6 +53,7 @@ class sleeper final : public waiter, private timer {
   }
   void await_resume() const { check(); }
   std::string waits_for() const override;
+  bool keeps_its_place() const noexcept override { return span_ <= duration::zero(); }
 
  private:
   void begin() noexcept;
