@@ -1,5 +1,5 @@
-// The TCP echo rows: a server on one loop, as a user would write it. `net_bench echo` prints where
-// it listens and serves until it is ended; peers/echo_client.cpp measures it.
+// The TCP echo rows: a server on one loop, as a user would write it. `net_bench echo` (or echo_ring:
+// on io_uring) prints where it listens and serves until it is ended; peers/echo_client.cpp measures it.
 #include <cstdio>
 #include <plait/coroutines.hpp>
 #include <plait/net.hpp>
@@ -30,6 +30,10 @@ plait::task<> serve() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return measurement::run_mode(
-      argc, argv, {{"echo", [](const measurement::arguments&) { plait::run(serve()); }}});
+  const auto echo_on = [](plait::poller_kind kind) {
+    return [kind](const measurement::arguments&) { plait::run(serve(), {.poller = kind}); };
+  };
+  return measurement::run_mode(argc, argv,
+                               {{"echo", echo_on(plait::poller_kind::epoll)},
+                                {"echo_ring", echo_on(plait::poller_kind::io_uring)}});
 }

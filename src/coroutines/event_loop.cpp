@@ -3,11 +3,14 @@
 #include <sys/prctl.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <memory>
 #include <string>
 
 #include "coroutines/poller.hpp"
 #include "coroutines/ready_pool.hpp"
 #include "coroutines/timer_wheel.hpp"
+#include "plait/coroutines/io_operation.hpp"
 #include "plait/coroutines/readiness.hpp"
 
 namespace plait {
@@ -88,6 +91,7 @@ struct loop_core {
         clock(*options.clock),
         time_is_virtual(clock.jump_to(clock.now())),
         order(options.schedule),
+        poll(poller::open(options.poller)),
         timers(clock.now()) {}
 
   // A turn of the loop is run_ready(), then, unless that was all, find_more().
@@ -137,19 +141,19 @@ struct loop_core {
   }
   // Virtual time passes only when nobody has anything to do.
   void jump(time_point next) noexcept {
-    poll.wait(duration::zero());
+    poll->wait(duration::zero());
     if (!queue.ready.empty() || posted.might_have_jobs()) return;
     clock.jump_to(next);
     fire_timers();
   }
   void look() noexcept {
-    poll.wait(duration::zero());
+    poll->wait(duration::zero());
     fire_timers();
   }
   void sleep(duration longest) noexcept {
     if (!queue.ready.empty() || !posted.fall_asleep()) return;
-    const bool woken = poll.wait(longest);
-    if (posted.wake_up() && !woken) poll.await_wake();
+    const bool woken = poll->wait(longest);
+    if (posted.wake_up() && !woken) poll->await_wake();
     fire_timers();
   }
 
@@ -185,7 +189,7 @@ struct loop_core {
   const bool time_is_virtual;
   schedule* const order;  // null: first in, first out
   ready_pool drawn_from;  // of run_as_drawn
-  poller poll;
+  const std::unique_ptr<poller> poll;
   timer_wheel timers;
   inbox posted;
   // These five: the loop's thread only.
@@ -249,19 +253,46 @@ std::string readiness::awaiter::waits_for() const {
 }
 
 readiness::readiness(int fd) : loop_(event_loop::current()), fd_(fd) {
-  loop_.core_->poll.add(*this);
+  loop_.core_->poll->add(*this);
 }
 readiness::~readiness() {
-  loop_.core_->poll.remove(*this);
-  for (waiter* w : {static_cast<waiter*>(in_.waiting), static_cast<waiter*>(out_.waiting)})
-    if (w != nullptr) w->stop();
+  for (direction_waiter* w : {in_.waiting, out_.waiting})
+    if (w != nullptr) w->abandoned();
+  loop_.core_->poll->remove(*this);
 }
-void readiness::direction::mark() noexcept {
-  ready = true;
-  if (waiting != nullptr) std::exchange(waiting, nullptr)->resume_soon();
-}
-void readiness::awaiter::throw_busy() {
+void readiness::watch() noexcept { loop_.core_->poll->watch(*this); }
+void direction_waiter::throw_busy() {
   throw invalid_state("two tasks wait for the same direction of one descriptor");
+}
+
+void io_operation::begin() noexcept { flow().loop().core_->poll->begin(*this); }
+void io_operation::stop() noexcept {
+  if (std::exchange(stopped_, true)) return;
+  flow().loop().core_->poll->cancel(*this);
+}
+void io_operation::abandoned() noexcept {
+  direction_ = nullptr;
+  stop();
+}
+void io_operation::ended(int result, bool more_there) noexcept {
+  const bool cut_short = result == -ECANCELED || result == -EINTR;
+  // The kernel also ends the calls of a thread that ends, though its loop goes on elsewhere.
+  if (cut_short && !stopped_) return begin();
+  if (direction_ != nullptr) {
+    direction_->waiting = nullptr;
+    direction_->ready = more_there;
+  }
+  result_ = result;
+  if (cut_short) {
+    give_up();
+  } else {
+    resume_soon();
+  }
+}
+std::string io_operation::waits_for() const {
+  static constexpr const char* what[] = {"bytes to come in on", "bytes to go out on", "a read from",
+                                         "a write to", "the disk behind"};
+  return what[static_cast<unsigned>(call_)] + (" descriptor " + std::to_string(fd_));
 }
 
 }  // namespace detail
@@ -357,7 +388,7 @@ bool event_loop::deliver(detail::job& j) noexcept {
     queue_.ready.push(j);
     return true;
   }
-  const int wake_fd = core_->poll.wake_fd();
+  const int wake_fd = core_->poll->wake_fd();
   const auto sent = core_->posted.push(j);
   if (sent == detail::inbox::sent::must_wake) detail::poller::wake(wake_fd);
   return sent != detail::inbox::sent::refused;
@@ -370,6 +401,7 @@ event_loop& event_loop::current() {
   return *detail::loop_core::current;
 }
 clock& event_loop::clock() const noexcept { return core_->clock; }
+poller_kind event_loop::poller() const noexcept { return core_->poll->kind(); }
 time_point event_loop::now() const noexcept { return core_->clock.now(); }
 std::size_t event_loop::default_window() const noexcept { return 1024; }
 

@@ -1,82 +1,50 @@
 #include "coroutines/poller.hpp"
 
 #include <poll.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdint>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+#include <string_view>
 #include <system_error>
 
 namespace plait::detail {
-namespace {
 
-[[noreturn]] void throw_errno(const char* what) {
-  throw std::system_error(errno, std::generic_category(), what);
+poller::poller() : wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (wake_fd_ == -1)
+    throw std::system_error(errno, std::generic_category(), "event loop: eventfd");
 }
 
-}  // namespace
+poller::~poller() { close(wake_fd_); }
 
-poller::poller() : epoll_fd_(epoll_create1(EPOLL_CLOEXEC)), wake_fd_(-1) {
-  if (epoll_fd_ == -1) throw_errno("event loop: epoll_create1");
-  wake_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  epoll_event event{.events = EPOLLIN, .data = {.ptr = nullptr}};
-  if (wake_fd_ == -1 || epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, wake_fd_, &event) == -1) {
-    const int error = errno;
-    if (wake_fd_ != -1) close(wake_fd_);
-    close(epoll_fd_);
-    errno = error;
-    throw_errno("event loop: eventfd");
-  }
-}
-
-poller::~poller() {
-  close(wake_fd_);
-  close(epoll_fd_);
-}
-
-void poller::add(readiness& r) {
-  epoll_event event{.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data = {.ptr = &r}};
-  if (epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, r.fd(), &event) == -1)
-    throw_errno("event loop: cannot watch the descriptor");
-}
-
-void poller::remove(readiness& r) noexcept {
-  epoll_event unused{};
-  epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, r.fd(), &unused);
-}
-
-bool poller::wait(duration longest) noexcept {
-  epoll_event events[256];
-  int n = 0;
-  if (longest == duration::zero()) {
-    n = epoll_wait(epoll_fd_, events, 256, 0);
-  } else if (longest == duration::max()) {
-    n = epoll_wait(epoll_fd_, events, 256, -1);
-  } else {
-    const timespec span{.tv_sec = longest.count() / 1'000'000'000,
-                        .tv_nsec = longest.count() % 1'000'000'000};
-    n = epoll_pwait2(epoll_fd_, events, 256, &span, nullptr);
-    if (n == -1 && errno == ENOSYS) {  // before Linux 5.11: whole milliseconds, rounded up
-      const auto ms = std::min<std::int64_t>((longest.count() + 999'999) / 1'000'000, INT32_MAX);
-      n = epoll_wait(epoll_fd_, events, 256, static_cast<int>(ms));
+std::unique_ptr<poller> poller::open(poller_kind wanted) {
+  if (wanted == poller_kind::automatic) {
+    const std::string_view named = std::getenv("PLAIT_POLLER") ? std::getenv("PLAIT_POLLER") : "";
+    if (named == "io_uring") {
+      wanted = poller_kind::io_uring;
+    } else if (!named.empty() && named != "epoll") {
+      throw std::invalid_argument("PLAIT_POLLER is \"" + std::string(named) +
+                                  "\": it may be epoll or io_uring");
     }
   }
-  bool woken = false;
-  for (int i = 0; i < n; ++i) {
-    const auto mask = events[i].events;
-    auto* r = static_cast<readiness*>(events[i].data.ptr);
-    if (r == nullptr) {
-      woken = true;
-      drain_wake();
-      continue;
-    }
-    if (mask & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) r->hung_up_ = true;
-    if (mask & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) r->in_.mark();
-    if (mask & (EPOLLOUT | EPOLLHUP | EPOLLERR)) r->out_.mark();
-  }
-  return woken;
+  if (wanted == poller_kind::io_uring)
+    if (auto ring = open_uring_poller()) return ring;
+  return open_epoll_poller();
+}
+
+void poller::throw_cannot_watch(int error) {
+  throw std::system_error(error, std::generic_category(),
+                          "event loop: cannot watch the descriptor");
+}
+
+void poller::report(readiness& r, unsigned mask) noexcept {
+  if (mask & (POLLRDHUP | POLLHUP | POLLERR)) r.hung_up_ = true;
+  if (mask & (POLLIN | POLLRDHUP | POLLHUP | POLLERR)) r.in_.mark();
+  if (mask & (POLLOUT | POLLHUP | POLLERR)) r.out_.mark();
 }
 
 void poller::wake(int wake_fd) noexcept {
@@ -92,10 +60,12 @@ void poller::await_wake() noexcept {
   drain_wake();
 }
 
-void poller::drain_wake() noexcept {
+bool poller::drain_wake() noexcept {
   std::uint64_t count = 0;
-  while (read(wake_fd_, &count, sizeof count) == -1 && errno == EINTR) {
-  }
+  ssize_t got = 0;
+  do got = read(wake_fd_, &count, sizeof count);
+  while (got == -1 && errno == EINTR);
+  return got == sizeof count;
 }
 
 }  // namespace plait::detail

@@ -9,9 +9,13 @@
 #include <exception>
 
 #include "net/failures.hpp"
+#include "plait/coroutines/io_operation.hpp"
 #include "plait/net/resolve.hpp"
 
 namespace plait::net {
+
+using plait::detail::io_operation;
+
 namespace detail {
 
 tcp_socket::tcp_socket(int fd, const endpoint& other_end) : peer(other_end) {
@@ -126,6 +130,11 @@ std::size_t tcp_stream::try_write(std::string_view bytes) {
 }
 
 task<std::size_t> tcp_stream::read_some(std::span<char> into) {
+  if (auto& s = socket(); s.completes()) {
+    const int got = co_await io_operation::receive(s, into.data(), into.size());
+    if (got < 0) throw_closed(-got, "reading", peer().to_string());
+    co_return static_cast<std::size_t>(got);
+  }
   for (;;) {
     co_await readable();
     if (const auto got = try_read(into)) co_return *got;
@@ -133,6 +142,14 @@ task<std::size_t> tcp_stream::read_some(std::span<char> into) {
 }
 
 task<> tcp_stream::write_all(std::string_view bytes) {
+  if (auto& s = socket(); s.completes()) {
+    while (!bytes.empty()) {
+      const int sent = co_await io_operation::send(s, bytes.data(), bytes.size());
+      if (sent < 0) throw_closed(-sent, "writing", peer().to_string());
+      bytes.remove_prefix(static_cast<std::size_t>(sent));
+    }
+    co_return;
+  }
   for (;;) {
     bytes.remove_prefix(try_write(bytes));
     if (bytes.empty()) co_return;

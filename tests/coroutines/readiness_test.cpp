@@ -1,6 +1,7 @@
 // What readiness promises: a descriptor's two directions, each awaited by one task, stoppable.
 #include "plait/coroutines/readiness.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -200,6 +201,9 @@ TEST(Readiness, MayBeRegisteredAgain) {
 TEST(Readiness, OfWhatCannotBeWatchedThrows) {
   virtual_run([]() -> plait::task<> {
     EXPECT_THROW(plait::detail::readiness(-1), std::system_error);
+    const int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    EXPECT_THROW(plait::detail::readiness{file}, std::system_error);
+    close(file);
     co_return;
   });
   socket_pair sockets;

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "plait/coroutines.hpp"
@@ -52,6 +53,21 @@ plait::task<> connect_without_descriptors() {
     EXPECT_EQ(error.code(), std::errc::too_many_files_open);
   }
 }
+TEST(Descriptors, ALoopThatFindsNoneSaysSoAndOpensWhenThereAreSome) {
+  {
+    const all_descriptors held;
+    for (const auto kind : {plait::poller_kind::epoll, plait::poller_kind::io_uring}) {
+      try {
+        plait::event_loop loop({.poller = kind});
+        ADD_FAILURE() << "there was no descriptor for it";
+      } catch (const std::system_error& error) {
+        EXPECT_EQ(error.code(), std::errc::too_many_files_open);
+      }
+    }
+  }
+  plait::event_loop loop;
+}
+
 TEST(Descriptors, ConnectSaysThatThereAreNoneAndWhatToDo) {
   plait::run(connect_without_descriptors());
 }

@@ -31,9 +31,14 @@
 
 namespace plait {
 
+// The kernel interface by which a loop waits. automatic: epoll, unless the environment variable
+// PLAIT_POLLER says io_uring. io_uring: epoll all the same where the kernel refuses a ring.
+enum class poller_kind { automatic, epoll, io_uring };
+
 struct event_loop_options {
   // Whose time sleeps and timeouts mean; must outlive the loop.
   plait::clock* clock = &plait::clock::real();
+  poller_kind poller = poller_kind::automatic;
   // Who chooses what runs next; null: what has been ready longest. Must outlive the loop.
   plait::schedule* schedule = nullptr;
 };
@@ -43,6 +48,7 @@ namespace detail {
 struct loop_core;
 struct timer;
 class readiness;
+class io_operation;
 
 // A task that was started by submit or spawn: one node of the loop's list of live tasks.
 class spawned_task : public job, public completion {
@@ -117,6 +123,8 @@ class event_loop final : public local_executor, private detail::blocking_policy 
   static event_loop* current_or_null() noexcept;
 
   plait::clock& clock() const noexcept;
+  // Which interface the loop got.
+  poller_kind poller() const noexcept;
   // The loop's time: read once a turn, so that what happens in one turn happens at one time.
   time_point now() const noexcept;
 
@@ -133,6 +141,7 @@ class event_loop final : public local_executor, private detail::blocking_policy 
   friend detail::spawned_task;
   friend detail::timer;
   friend detail::readiness;
+  friend detail::io_operation;
   void before_block(const detail::state_base* awaited) override;
   static void check_may_run();  // throws would_deadlock inside a running loop
   void run_until(const detail::state_base& awaited);
