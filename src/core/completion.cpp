@@ -132,10 +132,9 @@ void wait_for_some(const std::vector<any_future>& futures, wait_options options)
   for (;;) {
     const std::size_t i = finished.next(deadline);
     if (i == completions::none || options.return_when == return_when::first_completed) return;
-    if (options.return_when == return_when::first_exception) {
-      const auto& state = *access::get(futures[i]);
-      if (state.has_exception() || state.is_cancelled()) return;
-    }
+    if (options.return_when == return_when::first_exception &&
+        access::get(futures[i])->has_exception())
+      return;
   }
 }
 

@@ -128,6 +128,26 @@ TEST(Call, CancelledInTheQueueNeverRunsAndIsDoneAtOnce) {
   EXPECT_FALSE(ran);
 }
 
+TEST(Call, SaysInEachOfItsStatesWhatItIs) {
+  const auto is = [](const plait::any_future& f, bool running, bool done, bool cancelled) {
+    return f.running() == running && f.done() == done && f.cancelled() == cancelled;
+  };
+  manual_executor engine;
+  plait::future<int> f;
+  bool while_running = false;
+  f = engine.submit([&] { return while_running = is(f, true, false, false), 1; });
+  const auto fails = engine.submit([]() -> int { throw std::out_of_range("no such thing"); });
+  const auto dropped = engine.submit([] { return 2; });
+  EXPECT_TRUE(is(f, false, false, false));
+  EXPECT_TRUE(dropped.cancel());
+  engine.run_all();
+  EXPECT_TRUE(while_running);
+  EXPECT_TRUE(is(f, false, true, false));
+  EXPECT_TRUE(is(fails, false, true, false));
+  EXPECT_NE(fails.exception(), nullptr);
+  EXPECT_TRUE(is(dropped, false, true, true));
+}
+
 TEST(Call, RunningWithoutATokenCannotHearCancel) {
   manual_executor engine;
   plait::future<bool> f;

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <deque>
 #include <map>
+#include <memory>
 #include <ranges>
 #include <stdexcept>
 #include <string>
@@ -88,6 +89,40 @@ TEST(AsCompleted, GivesADuplicateAsOftenAsItWasGiven) {
     ++seen;
   }
   EXPECT_EQ(seen, 2);
+}
+
+TEST(AsCompleted, WhatIsDoneComesBeforeATimeoutOfZero) {
+  some_promises s(4);
+  s.fail(0);
+  s.futures[1].cancel();
+  s.promises[2].set_value(2);
+  auto finished = plait::as_completed(s.futures, 0s);
+  auto it = finished.begin();
+  for (const std::size_t i : {0, 1}) {
+    EXPECT_EQ(*it, s.futures[i]);
+    ++it;
+  }
+  EXPECT_EQ(*it, s.futures[2]);
+  EXPECT_THROW(++it, plait::timeout_error);
+}
+
+TEST(AsCompleted, LetsGoOfEachFutureWhenTheNextIsAskedFor) {
+  std::vector<std::weak_ptr<int>> results;
+  std::vector<plait::future<std::shared_ptr<int>>> futures;
+  for (int i = 0; i < 8; ++i) {
+    plait::promise<std::shared_ptr<int>> p;
+    auto result = std::make_shared<int>(i);
+    results.push_back(result);
+    futures.push_back(p.get_future());
+    p.set_value(std::move(result));
+  }
+  std::size_t seen = 0;
+  for (const auto& f : plait::as_completed(std::move(futures))) {
+    EXPECT_EQ(*f.get(), static_cast<int>(seen));
+    for (std::size_t i = 0; i < results.size(); ++i) EXPECT_EQ(results[i].expired(), i < seen);
+    ++seen;
+  }
+  EXPECT_EQ(seen, 8u);
 }
 
 TEST(AsCompleted, TakesTheKeysOfAMap) {
@@ -193,6 +228,53 @@ TEST(Wait, FirstExceptionWithoutAFailureWaitsForAll) {
   const auto result = plait::wait(s.futures, {.return_when = return_when::first_exception});
   EXPECT_EQ(result.done.size(), 2u);
   producer.join();
+}
+
+TEST(Wait, ADuplicateIsGivenAsOftenAsItWasGiven) {  // CPython issue 20369: it hung
+  some_promises s(1);
+  std::thread producer([&] { s.promises[0].set_value(0); });
+  const auto result = plait::wait(std::vector{s.futures[0], s.futures[0]});
+  EXPECT_EQ(result.done, (std::vector{s.futures[0], s.futures[0]}));
+  producer.join();
+}
+
+TEST(Wait, FirstCompletedGivesAllThatAreDoneAlready) {
+  some_promises s(4);
+  s.fail(0);
+  s.futures[1].cancel();
+  s.promises[3].set_value(3);
+  const auto result = plait::wait(s.futures, {.return_when = return_when::first_completed});
+  EXPECT_EQ(result.done, (std::vector{s.futures[0], s.futures[1], s.futures[3]}));
+  EXPECT_EQ(result.not_done, (std::vector{s.futures[2]}));
+}
+
+TEST(Wait, FirstExceptionReturnsAtOnceWhenOneHasFailedAlready) {
+  some_promises s(2);
+  s.fail(0);
+  const auto result = plait::wait(s.futures, {.return_when = return_when::first_exception});
+  EXPECT_EQ(result.done, (std::vector{s.futures[0]}));
+  EXPECT_EQ(result.not_done, (std::vector{s.futures[1]}));
+}
+
+// It returned at a cancellation, which CPython does not take for a failure.
+TEST(Wait, FirstExceptionGoesOnAfterACancellation) {
+  some_promises s(3);
+  s.futures[0].cancel();
+  std::thread producer([&] {
+    s.promises[1].set_value(1);
+    s.fail(2);
+  });
+  const auto result = plait::wait(s.futures, {.return_when = return_when::first_exception});
+  EXPECT_EQ(result.done, s.futures);
+  producer.join();
+}
+
+TEST(Wait, AllCompletedCountsFailuresAndCancellations) {
+  some_promises s(3);
+  s.fail(0);
+  s.futures[1].cancel();
+  s.promises[2].set_value(2);
+  EXPECT_EQ(plait::wait(s.futures).done, s.futures);
 }
 
 TEST(Wait, TimeoutReturnsWhatIsDone) {

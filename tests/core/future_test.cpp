@@ -209,6 +209,37 @@ TEST(Future, WaitersOnManyThreadsAllWake) {
   EXPECT_EQ(sum, 40);
 }
 
+TEST(Future, CancelWakesAThreadThatWaits) {
+  for (int round = 0; round < 200; ++round) {
+    const plait::promise<int> p;
+    const auto f = p.get_future();
+    std::thread waiter([f] { EXPECT_THROW(f.get(), plait::cancelled_error); });
+    EXPECT_TRUE(f.cancel());
+    waiter.join();
+  }
+}
+
+TEST(Future, AThreadThatWaitsForTheExceptionWakesToIt) {
+  for (int round = 0; round < 200; ++round) {
+    plait::promise<int> p;
+    std::thread waiter([f = p.get_future()] {
+      EXPECT_THROW(std::rethrow_exception(f.exception()), std::out_of_range);
+    });
+    p.set_exception(std::make_exception_ptr(std::out_of_range("late")));
+    waiter.join();
+  }
+}
+
+TEST(Future, ATimedWaitIsOverAtOnceWhateverTheResultIs) {
+  plait::promise<int> failed, cancelled;
+  const auto f = failed.get_future(), c = cancelled.get_future();
+  failed.set_exception(std::make_exception_ptr(std::out_of_range("no such thing")));
+  c.cancel();
+  for (const auto& each : {ready<int>(1), f, c}) EXPECT_TRUE(each.wait_for(0ns));
+  EXPECT_THROW(f.get(), std::out_of_range);
+  EXPECT_THROW(c.get(), plait::cancelled_error);
+}
+
 TEST(DoneCallback, RunsOnceWhenTheResultComes) {
   plait::promise<int> p;
   int seen = 0;
@@ -231,6 +262,39 @@ TEST(DoneCallback, HearsOfCancellation) {
   f.add_done_callback([&](const plait::future<int>& done) { cancelled = done.cancelled(); });
   f.cancel();
   EXPECT_TRUE(cancelled);
+}
+
+TEST(DoneCallback, HearsOfAnException) {
+  const plait::testing::unhandled_recorder unhandled;
+  plait::promise<int> p;
+  std::exception_ptr heard;
+  p.get_future().add_done_callback(
+      [&](const plait::future<int>& done) { heard = done.exception(); });
+  p.set_exception(std::make_exception_ptr(std::out_of_range("no such thing")));
+  EXPECT_THROW(std::rethrow_exception(heard), std::out_of_range);
+  EXPECT_EQ(unhandled.count(), 0u) << "the callback has seen it";
+}
+
+TEST(DoneCallback, OfAFailedOrCancelledFutureRunsHereAndNow) {
+  plait::promise<int> failed, cancelled;
+  const auto f = failed.get_future(), c = cancelled.get_future();
+  failed.set_exception(std::make_exception_ptr(std::out_of_range("no such thing")));
+  c.cancel();
+  bool heard_failure = false, heard_cancellation = false;
+  f.add_done_callback(
+      [&](const plait::future<int>& done) { heard_failure = done.exception() != nullptr; });
+  c.add_done_callback(
+      [&](const plait::future<int>& done) { heard_cancellation = done.cancelled(); });
+  EXPECT_TRUE(heard_failure);
+  EXPECT_TRUE(heard_cancellation);
+}
+
+TEST(DoneCallback, ThatThrowsHereAndNowReachesTheHandlerAndNotTheCaller) {
+  const plait::testing::unhandled_recorder unhandled;
+  EXPECT_NO_THROW(ready<int>(5).add_done_callback(
+      [](const plait::future<int>&) { throw std::runtime_error("at once"); }));
+  ASSERT_EQ(unhandled.count(), 1u);
+  EXPECT_EQ(unhandled.entries()[0].message, "at once");
 }
 
 TEST(DoneCallback, RunInTheOrderInWhichTheyWereAdded) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <forward_list>
 #include <memory>
 #include <ranges>
@@ -11,6 +12,8 @@
 #include <vector>
 
 #include "manual_executor.hpp"
+
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -130,6 +133,35 @@ TEST_F(Map, FirstExceptionEndsItAndCancelsWhatIsUnderWay) {
     EXPECT_EQ(seen, chunk == 1 ? (std::vector<int>{0, 1, 2}) : (std::vector<int>{0, 1}));
     EXPECT_LE(read, 8 + 2);
     EXPECT_TRUE(results.begin() == results.end()) << "it has ended";
+  }
+}
+
+TEST_F(Map, ATimeoutErrorOfACallIsNotTheMapsOwn) {
+  const auto late = [](int n) { return n == 1 ? throw plait::timeout_error("the call's") : n; };
+  for (const plait::duration timeout : {plait::duration::max(), plait::duration(1h)}) {
+    auto results = engine.map(late, std::vector<int>{0, 1, 2}, {.timeout = timeout});
+    auto it = results.begin();
+    EXPECT_EQ(*it, 0);
+    try {
+      ++it;
+      FAIL() << "the call's exception was lost";
+    } catch (const plait::timeout_error& e) {
+      EXPECT_STREQ(e.what(), "the call's");
+    }
+  }
+}
+
+TEST_F(Map, KeepsNoResultThatWasTaken) {
+  const auto make = [](int n) { return std::make_shared<int>(n); };
+  for (const std::size_t chunk : {1, 2}) {
+    std::vector<std::weak_ptr<int>> taken;
+    for (auto& result : engine.map(make, std::vector<int>(6, 1), {.chunksize = chunk})) {
+      for (const auto& earlier : taken) EXPECT_TRUE(earlier.expired());
+      taken.push_back(result);
+      result.reset();
+      EXPECT_TRUE(taken.back().expired());
+    }
+    EXPECT_EQ(taken.size(), 6u);
   }
 }
 

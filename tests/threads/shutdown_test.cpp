@@ -2,6 +2,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstdio>
+#include <cstdlib>
 #include <future>
 #include <latch>
 #include <memory>
@@ -91,6 +93,38 @@ TEST(Invariant10Shutdown, FromOneOfItsOwnCallsWaitsForNothing) {
   EXPECT_EQ(behind.exception(), nullptr);
   EXPECT_EQ(runs, 1);
   EXPECT_THROW(pool.submit([] {}), plait::executor_shutdown);
+}
+
+TEST(Invariant10Shutdown, CancelFromOneOfItsOwnCallsDropsWhatHasNotBegun) {
+  thread_pool_executor pool(1);
+  held_worker held(pool);
+  const auto closing = pool.submit([&] { pool.shutdown({.pending = cancel_pending}); });
+  const auto behind = pool.submit([] {});
+  held.gate.open();
+  closing.get();
+  EXPECT_THROW(behind.get(), plait::cancelled_error);
+}
+
+TEST(Invariant10Shutdown, NoThreadIsLeftAfterwards) {
+  thread_pool_executor pool(3);
+  plait::testing::gate g;
+  for (int i = 0; i < 3; ++i) pool.submit(&plait::testing::gate::pass, g.name());
+  g.wait_for_arrival(3);
+  EXPECT_EQ(pool.statistics().workers, 3u);
+  g.open(3);
+  pool.shutdown();
+  EXPECT_EQ(pool.statistics().workers, 0u);
+}
+
+TEST(Invariant10Shutdown, AProgramThatEndsWaitsForItsStaticPool) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto leave = [] {
+    static thread_pool_executor pool(2);
+    for (int i = 0; i < 100; ++i) pool.submit([] { std::this_thread::yield(); });
+    pool.submit([] { std::fputs("apple", stderr); });
+    std::exit(0);
+  };
+  EXPECT_EXIT(leave(), ::testing::ExitedWithCode(0), "apple");
 }
 
 TEST(Invariant10Shutdown, WhatARunningCallSubmitsMeanwhileIsRun) {

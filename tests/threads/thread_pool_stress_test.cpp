@@ -76,6 +76,18 @@ TEST(ThreadPoolStress, RandomTreesOfCallsAreCountedExactly) {
   }
 }
 
+// CPython issue 14406: all finish at once, while somebody begins to wait for all of them.
+TEST(ThreadPoolStress, WaitForManyThatAreReleasedAtOnce) {
+  plait::thread_pool_executor pool(4);
+  for (int round = 0; round < 50; ++round) {
+    plait::promise<void> go;
+    std::vector<plait::future<>> calls;
+    for (int i = 0; i < 100; ++i) calls.push_back(pool.submit([f = go.get_future()] { f.get(); }));
+    go.set_value();
+    EXPECT_EQ(plait::wait(calls).done, calls);
+  }
+}
+
 TEST(ThreadPoolStress, ManyWaitersCallbacksAndCopiesOfTheSameFutures) {
   random_source random;
   thread_pool_executor pool(3);

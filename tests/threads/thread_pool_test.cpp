@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <pthread.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -91,6 +92,52 @@ TEST(ThreadPool, NamesItsThreads) {
     return std::string(text);
   });
   EXPECT_EQ(name.get(), "cook-0");
+}
+
+TEST(ThreadPool, NamesItsThreadsWhenItIsNotTold) {
+  thread_pool_executor pool(1);
+  const auto name = pool.submit([] {
+    char text[16] = {};
+    pthread_getname_np(pthread_self(), text, sizeof text);
+    return std::string(text);
+  });
+  EXPECT_EQ(name.get(), "plait-0");
+}
+
+TEST(ThreadPool, HasNoMoreThreadsThanWorkersHoweverManyCallsThereAre) {
+  constexpr std::size_t workers = 4, calls = 15 * workers;
+  thread_pool_executor pool(workers);
+  plait::testing::gate g;
+  std::vector<plait::future<>> all;
+  for (std::size_t i = 0; i < calls; ++i)
+    all.push_back(pool.submit(&plait::testing::gate::pass, g.name()));
+  g.wait_for_arrival(workers);
+  EXPECT_EQ(pool.statistics().workers, workers);
+  EXPECT_EQ(pool.statistics().queued, calls - workers);
+  g.open(calls);
+  for (const auto& f : all) f.get();
+  EXPECT_EQ(pool.statistics().workers, workers);
+}
+
+TEST(ThreadPool, AnIdleThreadIsUsedBeforeAnotherIsStarted) {
+  thread_pool_executor pool(8);
+  for (int i = 0; i < 20; ++i) {
+    while (pool.statistics().idle != pool.statistics().workers) std::this_thread::yield();
+    EXPECT_EQ(pool.submit([i] { return i; }).get(), i);
+  }
+  EXPECT_EQ(pool.statistics().workers, 1u);
+}
+
+TEST(ThreadPool, ACallMayForkAChildThatLeaves) {  // CPython bpo-43944: the child joined our threads
+  thread_pool_executor pool(2);
+  const auto status = pool.submit([] {
+    const pid_t child = fork();
+    if (child == 0) _exit(7);
+    int how = -1;
+    waitpid(child, &how, 0);
+    return WIFEXITED(how) ? WEXITSTATUS(how) : -1;
+  });
+  EXPECT_EQ(status.get(), 7);
 }
 
 TEST(ThreadPool, KnowsItsOwnThreads) {

@@ -5,6 +5,7 @@
 // Stops:    neither cancels anything: leaving early leaves the rest running.
 // Throws:   as_completed: timeout_error when `timeout` passes before the last one. Empty futures:
 //           invalid_state.
+// Memory:   as_completed lets go of each future when the next one is asked for.
 // Cost:     one allocation for all; an observer a future.
 // Example:  examples/threads/download.cpp
 #pragma once
@@ -92,6 +93,10 @@ class [[nodiscard]] completion_range {
 
  private:
   void advance() {
+    if (current_ != detail::completions::none) {
+      futures_[current_] = future<T>();
+      static_cast<void>(completions_.take(current_));
+    }
     current_ = completions_.next(deadline_);
     if (current_ == detail::completions::none && completions_.remaining() != 0)
       detail::throw_unfinished(completions_.remaining());
@@ -102,12 +107,17 @@ class [[nodiscard]] completion_range {
   std::size_t current_ = detail::completions::none;
 };
 
-// The futures of `futures`, each as soon as it is done. `timeout` counts from this call.
+// The futures of `futures`, each as soon as it is done, as often as it was given. `timeout` counts
+// from this call. A vector that is moved in is taken over, so that no result outlives its turn.
 template <class Range>
 auto as_completed(Range&& futures, duration timeout = duration::max()) {
   using handle = std::decay_t<decltype(*std::begin(futures))>;
   std::vector<handle> all;
-  for (auto&& f : futures) all.push_back(f);
+  if constexpr (std::is_same_v<Range, std::vector<handle>>) {
+    all = std::move(futures);
+  } else {
+    for (auto&& f : futures) all.push_back(f);
+  }
   return completion_range<typename handle::value_type>(
       std::move(all), detail::add_saturated(std::chrono::steady_clock::now(), timeout));
 }
@@ -128,8 +138,8 @@ void wait_for_some(const std::vector<any_future>& futures, wait_options options)
 }
 
 // Blocks until enough of `futures` are done or the timeout has passed; never throws for either.
-// first_exception returns at the first failure, and if there is none when all are done. Futures of
-// different value types go in as any_future.
+// first_exception returns at the first failure, and if there is none when all are done; to be
+// cancelled is not to fail. Futures of different value types go in as any_future.
 template <class Range>
 auto wait(Range&& futures, wait_options options = {}) {
   using handle = std::decay_t<decltype(*std::begin(futures))>;

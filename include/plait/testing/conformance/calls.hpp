@@ -49,6 +49,12 @@ inline number note(std::string tally_name, number n) {
   return n;
 }
 
+// The same as one argument, for map.
+struct note_to {
+  std::string tally_name;
+  number operator()(number n) const { return note(tally_name, n); }
+};
+
 // An exception that only this program knows.
 struct custom_error : std::runtime_error {
   using std::runtime_error::runtime_error;

@@ -71,6 +71,33 @@ struct collections {
                     .to_vector(),
                 squares_to(end));
   }
+  static void map_gives_everything_whatever_its_window() {
+    Engine engine(2);
+    for (const std::size_t window : {1, 2, 40, 80})
+      for (const std::size_t chunk : {1, 6, 40, 50})
+        EXPECT_EQ(engine.executor()
+                      .map(square, numbers_to(40), {.chunksize = chunk, .buffersize = window})
+                      .to_vector(),
+                  squares_to(40));
+  }
+  static void map_at_its_timeout_cancels_what_has_not_begun() {
+    for (const auto order :
+         {map_options::result_order::input, map_options::result_order::completion}) {
+      Engine engine(1);
+      gate g;
+      const tally ran;
+      const auto held = engine.executor().submit(pass, g.name(), 0);
+      g.wait_for_arrival();
+      auto results = engine.executor().map(note_to{ran.name()}, numbers_to(3),
+                                           {.order = order, .timeout = duration(0)});
+      EXPECT_THROW(results.begin(), timeout_error);
+      EXPECT_TRUE(results.begin() == results.end()) << "it has ended";
+      g.open();
+      engine.shutdown({});
+      EXPECT_EQ(held.get(), 0);
+      EXPECT_EQ(ran.total(), 0u);
+    }
+  }
   static void map_reads_no_more_than_its_window() {
     Engine engine(2);
     for (const std::size_t chunk : {1, 4}) {
@@ -169,6 +196,19 @@ struct collections {
     EXPECT_EQ(result.not_done, std::vector{all[1]});
     EXPECT_THROW(all[2].get(), std::out_of_range);
   }
+  static void wait_counts_failures_and_cancellations_as_done() {
+    Engine engine(1);
+    gate g;
+    const auto held = engine.executor().submit(pass, g.name(), 0);
+    g.wait_for_arrival();
+    const std::vector<future<number>> all{held, engine.executor().submit(square, 3),
+                                          engine.executor().submit(fail_at_seven, 7)};
+    EXPECT_TRUE(all[1].cancel());
+    g.open();
+    EXPECT_EQ(wait(all).done, all);
+    EXPECT_TRUE(all[1].cancelled());
+    EXPECT_NE(all[2].exception(), nullptr);
+  }
   static void wait_returns_when_all_are_done() {
     Engine engine(2);
     std::vector<future<number>> calls;
@@ -192,6 +232,8 @@ struct collections {
       check{"MapGivesResultsInOrder", map_gives_results_in_order},
       check{"MapOfNothingIsEmpty", map_of_nothing_is_empty},
       check{"MapTakesChunks", map_takes_chunks},
+      check{"MapGivesEverythingWhateverItsWindow", map_gives_everything_whatever_its_window},
+      check{"MapAtItsTimeoutCancelsWhatHasNotBegun", map_at_its_timeout_cancels_what_has_not_begun},
       check{"Invariant9MapReadsNoMoreThanItsWindow", map_reads_no_more_than_its_window},
       check{"Invariant9MapHasAWindowOfItsOwn", map_has_a_window_of_its_own},
       check{"MapEndsAtTheFirstException", map_ends_at_the_first_exception},
@@ -200,6 +242,8 @@ struct collections {
       check{"AsCompletedMixesEngines", as_completed_mixes_engines},
       check{"WaitReturnsAtTheFirst", wait_returns_at_the_first},
       check{"WaitReturnsAtTheFirstException", wait_returns_at_the_first_exception},
+      check{"WaitCountsFailuresAndCancellationsAsDone",
+            wait_counts_failures_and_cancellations_as_done},
       check{"WaitReturnsWhenAllAreDone", wait_returns_when_all_are_done},
       check{"WaitReturnsAtItsTimeout", wait_returns_at_its_timeout},
   };

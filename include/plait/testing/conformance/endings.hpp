@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
+#include <memory>
 #include <optional>
 #include <thread>
 
@@ -64,6 +66,19 @@ struct endings {
     g.wait_for_arrival();
     EXPECT_TRUE(f.cancel());
     EXPECT_EQ(f.get(), "stopped");
+  }
+
+  static void holds_nothing_of_a_call_that_has_ended() {
+    Engine engine(1);
+    auto watched = std::make_shared<int>(0);
+    engine.executor().submit([watched] { return *watched; }).get();
+    EXPECT_EQ(watched.use_count(), 1);
+    std::atomic<bool> gone{false};
+    const auto set_gone = [&](int*) { gone = true; };
+    engine.executor().submit([held = std::shared_ptr<int>(nullptr, set_gone)] {});
+    engine.executor().submit(do_nothing).get();
+    engine.shutdown({});
+    EXPECT_TRUE(gone) << "nobody kept the future of the call";
   }
 
   // ---- shutdown --------------------------------------------------------------------------------
@@ -136,6 +151,27 @@ struct endings {
     }
   }
 
+  static void takes_many_more_calls_than_it_has_workers() {
+    Engine engine(2);
+    gate g;
+    std::vector<future<number>> calls;
+    for (number n = 0; n < 30; ++n) calls.push_back(engine.executor().submit(pass, g.name(), n));
+    g.wait_for_arrival();
+    g.open(calls.size());
+    for (number n = 0; n < 30; ++n) EXPECT_EQ(calls[static_cast<std::size_t>(n)].get(), n);
+  }
+  // CPython gh-94440: shutdown() hung.
+  static void a_cancel_right_before_shutdown_is_no_obstacle() {
+    for (int round = 0; round < 20; ++round) {
+      Engine engine(1);
+      engine.executor().submit(do_nothing).get();
+      const auto f = engine.executor().submit(square, 3);
+      f.cancel();
+      engine.shutdown({});
+      EXPECT_TRUE(f.done());
+    }
+  }
+
   // ---- exactly once ----------------------------------------------------------------------------
 
   static void ten_thousand_calls_none_lost_none_twice() {
@@ -189,6 +225,9 @@ struct endings {
       check{"Invariant10SubmitAfterShutdownThrows", submit_after_shutdown_throws},
       check{"Invariant10ShutdownTwiceIsShutdown", shutdown_twice_is_shutdown},
       check{"Invariant10AnEngineThatNeverWorkedEnds", an_engine_that_never_worked_ends},
+      check{"TakesManyMoreCallsThanItHasWorkers", takes_many_more_calls_than_it_has_workers},
+      check{"Invariant10ACancelRightBeforeShutdownIsNoObstacle",
+            a_cancel_right_before_shutdown_is_no_obstacle},
       check{"Invariant1DestructorResolvesEverything", destructor_resolves_everything},
       check{"TenThousandCallsNoneLostNoneTwice", ten_thousand_calls_none_lost_none_twice},
       check{"Invariant1CancelsAndAShutdownAtRandomMoments",
@@ -202,6 +241,8 @@ struct endings_in_shared_memory : endings<Engine> {
   static constexpr std::array list{
       check{"CancelReachesARunningCallThroughItsStopToken",
             endings<Engine>::cancel_reaches_a_running_call_through_its_stop_token},
+      check{"HoldsNothingOfACallThatHasEnded",
+            endings<Engine>::holds_nothing_of_a_call_that_has_ended},
   };
 };
 
