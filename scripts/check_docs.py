@@ -7,6 +7,10 @@
 A C++ block stands under a line `<!-- from PATH -->` and is, apart from its indentation, a run of lines of that file,
 which the build compiles. A relative link names a file or folder of the tree, and so does a header's or a
 source's "See docs/..." or "Example: examples/...".
+
+docs/*-test-cases.md holds another project's tests beside ours. Each `Suite.Name` there is a test of tests/ or
+include/plait/testing, of the file that it links to if it does; a check of the conformance suite is `Conformance.Name`. A row
+whose first cell names a `test_...` names such a test in its last cell, or says "does not apply: ..." or "not yet: ...".
 """
 import pathlib
 import re
@@ -17,6 +21,11 @@ import textwrap
 SOURCE = re.compile(r"<!-- from (\S+) -->$")
 POINTER = re.compile(r"\b(?:docs|examples)/[\w./-]+\.(?:md|cpp)\b")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+DEFINITION = re.compile(r"\[([\w-]+)\]: ([^#\s]+)")
+TEST = re.compile(r"\b(?:TYPED_)?TEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)\s*\)")
+CONFORMANCE = re.compile(r'\bcheck\{\s*"(\w+)"')
+NAMED = re.compile(r"`([A-Z]\w*\.[A-Z]\w*)`(?:\]\[([\w-]+)\]|\]\(([^)#\s]+)\))?")
+EXCUSE = re.compile(r"\b(?:does not apply|not yet): \w", re.IGNORECASE)
 
 
 def excerpt_error(root, path, block):
@@ -50,10 +59,44 @@ def check_document(root, document):
             if line == "```cpp" and source is None:
                 found.append((number, "shows C++ without saying which file it is from"))
         else:
-            for target in LINK.findall(line):
+            for target in LINK.findall(line) + [m[2] for m in [DEFINITION.match(line)] if m]:
                 if ":" not in target and not (root / document).parent.joinpath(target).exists():
                     found.append((number, f"links to {target}, which does not exist"))
         previous = line
+    return found
+
+
+def tests_of(root):
+    """Every test of ours, "Suite.Name", with the files that have one of that name."""
+    found = {}
+    for folder in ("tests", "include/plait/testing"):
+        for path in sorted((root / folder).rglob("*.[ch]pp")):
+            text = path.read_text(encoding="utf-8")
+            names = [f"{suite}.{name}" for suite, name in TEST.findall(text)]
+            names += [f"Conformance.{name}" for name in CONFORMANCE.findall(text)]
+            for name in names:
+                found.setdefault(name, set()).add(path.resolve())
+    return found
+
+
+def check_cases(root, page, tests):
+    """Every (line, message) about one page of another project's test cases."""
+    found = []
+    lines = (root / page).read_text(encoding="utf-8").splitlines()
+    defined = {m[1]: m[2] for m in map(DEFINITION.match, lines) if m}
+    for number, line in enumerate(lines, 1):
+        cells = line.strip().strip("|").split(" | ")
+        named = NAMED.findall(line)
+        for name, label, target in named:
+            target = target or defined.get(label, "")
+            if name not in tests:
+                found.append((number, f"names the test {name}, which does not exist"))
+            elif label and not target:
+                found.append((number, f"links to [{label}], which is not defined"))
+            elif target and (root / page).parent.joinpath(target).resolve() not in tests[name]:
+                found.append((number, f"names the test {name}, which is not in {target}"))
+        if "`test_" in cells[0] and not NAMED.search(cells[-1]) and not EXCUSE.search(cells[-1]):
+            found.append((number, "names neither a test of ours nor a reason (does not apply:, not yet:)"))
     return found
 
 
@@ -74,21 +117,41 @@ def check_tree(root):
         for path in sorted((root / folder).rglob("*.[ch]pp")):
             name = path.relative_to(root).as_posix()
             found += [f"{name}:{line}: {text}" for line, text in check_code(root, name)]
+    tests = tests_of(root)
     for document in documents:
         name = document.relative_to(root).as_posix()
-        found += [f"{name}:{line}: {text}" for line, text in check_document(root, name)]
+        errors = check_document(root, name)
+        if name.endswith("-test-cases.md"):
+            errors += check_cases(root, name, tests)
+        found += [f"{name}:{line}: {text}" for line, text in errors]
     return found, len(documents)
 
 
+TREE = {
+    "code.cpp": "int a;\n  int b;\n    int c;\n",
+    "docs/page.md": "",
+    "tests/pool_test.cpp": "TEST_F(Pool,\n       Works) {}\n",
+    "tests/suite.hpp": 'check{"Ends", ends},\n',
+}
 SAMPLES = [  # a file, its text, and a part of the message that it must provoke ("" for none)
     ("docs/page.md", "<!-- from code.cpp -->\n```cpp\nint b;\n  int c;\n```\n", ""),
     ("docs/page.md", "[the code](../code.cpp#L1) and [elsewhere](https://example.org/x)\n", ""),
     ("docs/page.md", "```sh\n./run\n```\n", ""),
     ("include/plait/pool.hpp", "// See docs/page.md.\n", ""),
+    ("docs/x-test-cases.md", "| `test_a` | it does | `Pool.Works`, differently |\n", ""),
+    ("docs/x-test-cases.md", "| `test_a` | it does | [`Pool.Works`][pool] |\n\n[pool]: ../tests/pool_test.cpp\n", ""),
+    ("docs/x-test-cases.md", "| `test_a` | it does | [`Conformance.Ends`](../tests/suite.hpp) |\n", ""),
+    ("docs/x-test-cases.md", "| `test_a` | it does | does not apply: no pickles |\n", ""),
+    ("docs/page.md", "| `test_a` | it does | `Pool.Gone` |\n", ""),
     ("docs/page.md", "<!-- from code.cpp -->\n```cpp\nint z;\n```\n", "not in code.cpp"),
     ("docs/page.md", "<!-- from gone.cpp -->\n```cpp\nint a;\n```\n", "gone.cpp, which does not exist"),
     ("docs/page.md", "```cpp\nint a;\n```\n", "without saying"),
     ("docs/page.md", "[gone](gone.md)\n", "links to gone.md"),
+    ("docs/page.md", "[gone]: gone.md\n", "links to gone.md"),
+    ("docs/x-test-cases.md", "| `test_a` | it does | `Pool.Gone` |\n", "Pool.Gone, which does not exist"),
+    ("docs/x-test-cases.md", "| `test_a` | it does | [`Pool.Works`](../tests/suite.hpp) |\n", "is not in ../tests/suite.hpp"),
+    ("docs/x-test-cases.md", "| `test_a` | it does | [`Pool.Works`][pool] |\n", "[pool], which is not defined"),
+    ("docs/x-test-cases.md", "| `test_a` | it does | yes |\n", "neither a test of ours nor a reason"),
     ("include/plait/pool.hpp", "// See docs/gone.md.\n", "points to docs/gone.md"),
     ("src/net/tcp.cpp", "// Example: examples/net/gone.cpp\n", "points to examples/net/gone.cpp"),
 ]
@@ -99,7 +162,7 @@ def self_test():
     for file, text, expected in SAMPLES:
         with tempfile.TemporaryDirectory() as folder:
             root = pathlib.Path(folder)
-            for name, content in {"code.cpp": "int a;\n  int b;\n    int c;\n", "docs/page.md": "", file: text}.items():
+            for name, content in {**TREE, file: text}.items():
                 (root / name).parent.mkdir(parents=True, exist_ok=True)
                 (root / name).write_text(content, encoding="utf-8")
             found, _ = check_tree(root)

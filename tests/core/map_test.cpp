@@ -71,6 +71,49 @@ TEST_F(Map, KeepsATemporaryRangeAndRefersToALastingOne) {
   EXPECT_EQ(engine.map(square, lasting).to_vector(), (std::vector<int>{16, 25}));
 }
 
+TEST_F(Map, TakesTwoRangesAndEndsWithTheShorter) {
+  const auto minus = [](int a, int b) { return a - b; };
+  const std::vector<int> some{5, 6, 7, 8};
+  const std::forward_list<int> fewer{1, 2, 3};
+  const std::vector<int> differences{4, 4, 4};
+  for (const std::size_t window : {1, 2, 4, 8}) {
+    EXPECT_EQ(engine.map(minus, some, fewer, {.buffersize = window}).to_vector(), differences);
+    EXPECT_EQ(engine.map(minus, std::vector<int>{5, 6, 7}, some, {.chunksize = window}).to_vector(),
+              (std::vector<int>{0, 0, 0}));
+  }
+  EXPECT_EQ(engine.with({.name = "difference"}).map(minus, some, fewer).to_vector(), differences);
+  EXPECT_TRUE(engine.map(minus, some, std::vector<int>{}).to_vector().empty());
+}
+
+TEST_F(Map, TakesTwoRangesWithoutEnd) {
+  int read = 0, read_too = 0;
+  auto results = engine.map([](int a, int b) { return a + b; }, counted_numbers{&read},
+                            counted_numbers{&read_too}, {.buffersize = 2});
+  auto it = results.begin();
+  for (int n = 0; n < 10; ++n, ++it) EXPECT_EQ(*it, 2 * n);
+  EXPECT_LE(read, 12);
+  EXPECT_EQ(read, read_too);
+}
+
+TEST_F(Map, OfTwoRangesGivesAStopTokenAndMovesMoveOnlyItems) {
+  const auto both = [](std::stop_token stop, int a, std::string b) {
+    return stop.stop_possible() ? b + std::to_string(a) : "";
+  };
+  EXPECT_EQ(
+      engine.map(both, std::vector<int>{1, 2}, std::vector<std::string>{"a", "b"}).to_vector(),
+      (std::vector<std::string>{"a1", "b2"}));
+  std::vector<std::unique_ptr<int>> pointers;
+  pointers.push_back(std::make_unique<int>(3));
+  const auto take = [](std::unique_ptr<int> p, int n) { return *p * n; };
+  EXPECT_EQ(engine
+                .map(take,
+                     std::ranges::subrange(std::move_iterator(pointers.begin()),
+                                           std::move_iterator(pointers.end())),
+                     std::vector<int>{2})
+                .to_vector(),
+            std::vector<int>{6});
+}
+
 // Invariant 9: back-pressure by default: map is lazy with a window.
 TEST_F(Map, Invariant9ReadsNoMoreThanTheWindow) {
   for (const std::size_t window : {1, 2, 7}) {

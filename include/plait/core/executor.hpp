@@ -57,6 +57,15 @@ class local_executor : public detail::call_home {
                     options);
   }
 
+  // f over two ranges side by side, f(item, other), up to the end of the shorter.
+  template <class F, class Range, detail::iterable Other>
+  [[gnu::always_inline]] auto map(F f, Range&& items, Other&& others, map_options options = {}) {
+    return map_from(
+        detail::here(), call_options(), detail::spread_call<F>{std::move(f)},
+        detail::zipped<Range, Other>(std::forward<Range>(items), std::forward<Other>(others)),
+        options);
+  }
+
   // submit and map, with more to say of the calls. The result is for immediate use.
   //   pool.with({.name = "thumbnail"}).submit(shrink, image);
   class configured;
@@ -128,6 +137,13 @@ class local_executor::configured {
   [[gnu::always_inline]] auto map(F f, Range&& items, map_options options = {}) {
     return engine_.map_from(detail::here(), options_, std::move(f), std::forward<Range>(items),
                             options);
+  }
+  template <class F, class Range, detail::iterable Other>
+  [[gnu::always_inline]] auto map(F f, Range&& items, Other&& others, map_options options = {}) {
+    return engine_.map_from(
+        detail::here(), options_, detail::spread_call<F>{std::move(f)},
+        detail::zipped<Range, Other>(std::forward<Range>(items), std::forward<Other>(others)),
+        options);
   }
 
  private:

@@ -16,6 +16,7 @@
 
 #include "plait/core/completion.hpp"
 #include "plait/core/future.hpp"
+#include "plait/core/zip.hpp"
 
 namespace plait {
 
@@ -86,18 +87,6 @@ class map_window {
   std::size_t head_ = 0, count_ = 0;
   time_point deadline_;
   std::optional<completions> by_completion_;
-};
-
-// Lvalue ranges are referred to, rvalues are kept.
-template <class Range>
-struct range_holder {
-  explicit range_holder(Range&& r) : range(std::move(r)) {}
-  Range range;
-};
-template <class Range>
-struct range_holder<Range&> {
-  explicit range_holder(Range& r) : range(r) {}
-  Range& range;
 };
 
 template <class R, class Submitter, class Range>

@@ -68,6 +68,15 @@ class process_pool_executor {
                             std::forward<Range>(items), options, default_window());
   }
 
+  // f over two ranges side by side, f(item, other), up to the end of the shorter.
+  template <class F, class Range, detail::iterable Other>
+  auto map(F f, Range&& items, Other&& others, map_options options = {}) {
+    return map(
+        detail::spread_call<F>{std::move(f)},
+        detail::zipped<Range, Other>(std::forward<Range>(items), std::forward<Other>(others)),
+        options);
+  }
+
   // Takes no further calls, runs or cancels those that have not begun, waits for the running ones
   // and for the workers' ends. From a done callback it does not wait.
   void shutdown(shutdown_options options = {});

@@ -71,6 +71,16 @@ struct collections {
                     .to_vector(),
                 squares_to(end));
   }
+  static void map_takes_two_ranges() {
+    Engine engine(2);
+    auto sums = numbers_to(40);
+    for (auto& n : sums) n *= 2;
+    const auto numbers = numbers_to(40);
+    for (const std::size_t chunk : {1, 6, 50})
+      EXPECT_EQ(
+          engine.executor().map(add, numbers, numbers_to(41), {.chunksize = chunk}).to_vector(),
+          sums);
+  }
   static void map_gives_everything_whatever_its_window() {
     Engine engine(2);
     for (const std::size_t window : {1, 2, 40, 80})
@@ -232,6 +242,7 @@ struct collections {
       check{"MapGivesResultsInOrder", map_gives_results_in_order},
       check{"MapOfNothingIsEmpty", map_of_nothing_is_empty},
       check{"MapTakesChunks", map_takes_chunks},
+      check{"MapTakesTwoRanges", map_takes_two_ranges},
       check{"MapGivesEverythingWhateverItsWindow", map_gives_everything_whatever_its_window},
       check{"MapAtItsTimeoutCancelsWhatHasNotBegun", map_at_its_timeout_cancels_what_has_not_begun},
       check{"Invariant9MapReadsNoMoreThanItsWindow", map_reads_no_more_than_its_window},
