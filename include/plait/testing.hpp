@@ -3,6 +3,7 @@
 #pragma once
 
 #include "plait/testing/executor_conformance.hpp"
+#include "plait/testing/explore.hpp"
 #include "plait/testing/gate.hpp"
 #include "plait/testing/seed.hpp"
 #include "plait/testing/shuffled_schedule.hpp"
