@@ -19,7 +19,7 @@ namespace {
 
 // Of each of the four tests.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::uint64_t schedules = 1'500;
+constexpr std::uint64_t schedules = 5'000;
 #else
 constexpr std::uint64_t schedules = 25'000;
 #endif
