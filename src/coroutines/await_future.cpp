@@ -6,7 +6,8 @@ namespace plait::detail {
 
 bool future_awaiter_base::begin(state_base& awaited) noexcept {
   awaited_ = &awaited;
-  return awaited.add_observer(bridge_);
+  return awaited.completes_here() ? awaited.add_observer_at_home(bridge_)
+                                  : awaited.add_observer(bridge_);
 }
 
 std::string future_awaiter_base::waits_for() const { return awaited_->describe(); }

@@ -8,6 +8,7 @@
 //   bit 3  observed    the observer list is not empty
 //   bit 4  retrieved   somebody has seen the exception
 //   bit 5  stopping    a stop was asked of a running call
+//   bit 6  private     one thread has it to itself until it is done (R7)
 //   bits 8..63         references: future handles, plus one for the completer until it finishes,
 //                      plus one for a queue that still holds the job of a cancelled call
 //
@@ -18,7 +19,7 @@
 //      │                                                  ▲
 //      └── cancel(): try_claim() + finish(cancelled) ─────┘
 //
-// Rules, cited in state.cpp as R1..R6
+// Rules, cited in state.cpp as R1..R7
 // -----------------------------------
 // R1  Exactly one thread wins try_claim(); only it writes the value, outcome_ and error_.
 // R2  finish() publishes with release; whoever reads done with acquire may read the result, for as
@@ -32,6 +33,9 @@
 //     owner must wait for its own signal before it frees the observer.
 // R6  The thread that drops the last reference destroys the state. If it holds an exception that
 //     was never retrieved, the unhandled-exception handler hears of it.
+// R7  A state whose only handle is in a suspended flow, on the very loop that will complete it, is
+//     private: whoever could touch it would need a handle, or is that loop's thread. From then on to
+//     done it needs no atomic read-modify-write. Spawning a task and awaiting it is such a case.
 #pragma once
 
 #include <atomic>
@@ -126,6 +130,9 @@ class state_base {
 
   void add_ref() noexcept { word_.fetch_add(one_ref, std::memory_order_relaxed); }
   void release() noexcept {
+    // Who sees one reference has it: nobody can make another meanwhile.
+    const auto word = word_.load(std::memory_order_acquire);
+    if (word >> ref_shift == 1) return destroy(word);
     const auto before = word_.fetch_sub(one_ref, std::memory_order_acq_rel);
     if (before >> ref_shift == 1) destroy(before);
   }
@@ -139,6 +146,12 @@ class state_base {
   bool cancel() noexcept;                                    // see future::cancel
   bool add_observer(observer& o) noexcept;                   // false: done already, not added
   bool remove_observer(observer& o) noexcept;                // R5
+  // As add_observer, for the holder of a handle who keeps it until the observer is notified, on the
+  // thread that will also claim and finish. If it is the only handle, the state is private from now
+  // on (R7), and the observer is never removed.
+  bool add_observer_at_home(observer& o) noexcept;
+  // Whether the loop that runs on this thread will complete it, and does everything else with it.
+  virtual bool completes_here() const noexcept { return false; }
 
   // Blocks until done. Throws would_deadlock where the calling thread must not block.
   void wait();
@@ -158,11 +171,16 @@ class state_base {
   virtual bool request_stop() noexcept { return false; }
 
   static constexpr std::uint64_t locked = 1, claimed = 2, done = 4, observed = 8, retrieved = 16,
-                                 stopping = 32, ref_shift = 8, one_ref = 1u << ref_shift;
+                                 stopping = 32, private_here = 64, ref_shift = 8,
+                                 one_ref = 1u << ref_shift;
 
   const void* where() const noexcept { return where_; }
+  bool is_private() const noexcept { return word_.load(std::memory_order_relaxed) & private_here; }
+  // try_claim() of who completes at home.
+  bool try_claim_at_home() noexcept;
 
  private:
+  void finish_private(std::uint64_t word) noexcept;
   void destroy(std::uint64_t word) noexcept;
   std::uint64_t lock() noexcept;
 

@@ -54,6 +54,7 @@ class io_operation;
 class spawned_task : public job, public completion {
  public:
   context& flow() noexcept { return flow_; }
+  const context& flow() const noexcept { return flow_; }
   // The next in the loop's list of live tasks.
   spawned_task* next_live() const noexcept { return next_; }
 
@@ -71,6 +72,9 @@ class spawned_task : public job, public completion {
     auto before = stop_request::nobody;
     asked_.compare_exchange_strong(before, stop_request::somebody);
     return before;
+  }
+  bool stop_asked() const noexcept {
+    return asked_.load(std::memory_order_relaxed) != stop_request::nobody;
   }
   void stop_arrived() noexcept;
   // On the loop, before the task is done.
@@ -168,7 +172,7 @@ class spawned_call final : public state<typename task_value<call_result_t<F, Arg
         args_(std::forward<As>(args)...) {}
 
   void run() noexcept override {
-    if (!this->try_claim()) return this->release();
+    if (!this->try_claim_at_home()) return this->release();
     std::exception_ptr error;  // given on behind the handler, whose hold on it ends there
     try {
       if constexpr (takes_stop_token<F, Args...>) {
@@ -192,9 +196,10 @@ class spawned_call final : public state<typename task_value<call_result_t<F, Arg
     this->finish(state_base::outcome::cancelled);
   }
   bool is_call() const noexcept override { return true; }
+  bool completes_here() const noexcept override { return flow().loop().is_current(); }
   void completed() noexcept override {
     unlink();
-    refuse_stops();
+    if (!this->is_private() || stop_asked()) refuse_stops();  // R7: nobody else could ask now
     auto& promise = frame_.promise();
     if (promise.error() != nullptr) {
       fail(std::move(promise.error()));
@@ -272,7 +277,11 @@ inline auto event_loop::submit(F&& f, Args&&... args) {
     auto* spawned =
         new call(queue_, detail::here(), std::forward<F>(f), std::forward<Args>(args)...);
     auto handle = detail::access::adopt<typename detail::task_value<result>::type>(spawned);
-    hand_over(*spawned, {});
+    if (is_current()) {  // what admit() comes to on the loop's own thread
+      queue_.ready.push(*spawned);
+    } else {
+      hand_over(*spawned, {});
+    }
     return handle;
   } else {
     return local_executor::submit(std::forward<F>(f), std::forward<Args>(args)...);
