@@ -35,6 +35,7 @@ tcp_listener tcp_listener::bind(std::string_view address, std::uint16_t port,
   tcp_listener listener(fd);
   const int one = 1;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+  if (options.reuse_port) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
   // Accepted connections inherit it.
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   if (::bind(fd, name, wanted->size()) == -1 || listen(fd, options.backlog) == -1)

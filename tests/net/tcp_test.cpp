@@ -152,6 +152,23 @@ TEST(Tcp, WritingToOneWhoHasGoneThrowsConnectionClosed) {
   plait::run(body());
 }
 
+TEST(Tcp, ListenersThatShareAPortEachGetConnections) {
+  plait::run([]() -> plait::task<> {
+    auto first = tcp_listener::bind("127.0.0.1", 0, {.reuse_port = true});
+    EXPECT_THROW(tcp_listener::bind("127.0.0.1", first.port()), plait::net::listen_error);
+    auto second = tcp_listener::bind("127.0.0.1", first.port(), {.reuse_port = true});
+    EXPECT_EQ(second.port(), first.port());
+    // By a hash of the addresses, so one of them may have to wait for its first.
+    auto one = plait::spawn(first.accept()), other = plait::spawn(second.accept());
+    std::vector<tcp_stream> clients;
+    while ((!one.done() || !other.done()) && clients.size() < 1'000) {
+      clients.push_back(co_await tcp_stream::connect("127.0.0.1", first.port()));
+      co_await plait::sleep(0s);
+    }
+    EXPECT_TRUE(one.done() && other.done());
+  }());
+}
+
 TEST(Tcp, AStoppedReadLeavesTheStreamUsable) {
   auto body = []() -> plait::task<> {
     auto listener = local();

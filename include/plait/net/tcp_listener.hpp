@@ -24,6 +24,9 @@ namespace plait::net {
 struct listen_options {
   // How many connections may wait for accept(); the kernel caps it at net.core.somaxconn.
   int backlog = 4096;
+  // Lets other listeners that say so too have the same port (SO_REUSEPORT): the kernel deals out
+  // connections among them, so that each loop of a group can have a listener of its own.
+  bool reuse_port = false;
 };
 
 class tcp_listener {
