@@ -1,8 +1,15 @@
 // plait/net.hpp: TCP on the event loop: streams, listeners, and the addresses of names.
 #pragma once
 
+#include "plait/net/command.hpp"
 #include "plait/net/endpoint.hpp"
 #include "plait/net/errors.hpp"
+#include "plait/net/exit_status.hpp"
+#include "plait/net/pipe.hpp"
 #include "plait/net/resolve.hpp"
+#include "plait/net/run_command.hpp"
+#include "plait/net/run_until_signal.hpp"
+#include "plait/net/signal_set.hpp"
+#include "plait/net/subprocess.hpp"
 #include "plait/net/tcp_listener.hpp"
 #include "plait/net/tcp_stream.hpp"
