@@ -153,6 +153,17 @@ class WithoutAServer(unittest.TestCase):
         self.assertEqual(len(handled), 3, output)
         self.assertEqual(sum(map(int, handled.values())), 100, output)
 
+    def test_coroutines_commands_reports_each_command_and_kills_the_one_that_hangs(self):
+        output, seconds = run("coroutines_commands")
+        self.assertEqual(
+            output,
+            "echo 'no shell' 'reads $THIS': exit code 0\nno shell reads $THIS\n"
+            "sort -n: exit code 0\n"
+            "sh -c 'echo to standard error >&2; exit 3': exit code 3\nto standard error\n"
+            "sleep 1000: killed after 50 ms\n",
+        )
+        self.assertLess(seconds, 30)
+
     def test_processes_primes_loses_only_the_task_that_crashed(self):
         output, _ = run("processes_primes")
         lines = output.splitlines()
