@@ -10,23 +10,16 @@
 #include <memory>
 #include <utility>
 
+#include "plait/core/exception_group.hpp"
+
 namespace plait {
 namespace {
 
-std::string what_of(const std::exception_ptr& error) {
-  try {
-    std::rethrow_exception(error);
-  } catch (const std::exception& e) {
-    return detail::demangled(typeid(e).name()) + ": " + e.what();
-  } catch (...) {
-    return "an exception that is no std::exception";
-  }
-}
-
 void write_line(const unhandled_exception& unhandled) noexcept {
   try {
-    const std::string line = "plait: nobody retrieved an exception: " + what_of(unhandled.error) +
-                             "\n       " + unhandled.origin + "\n";
+    const std::string line =
+        "plait: nobody retrieved an exception: " + detail::describe_exception(unhandled.error) +
+        "\n       " + unhandled.origin + "\n";
     std::fwrite(line.data(), 1, line.size(), stderr);
   } catch (...) {
     std::fputs("plait: nobody retrieved an exception (and no memory to say which)\n", stderr);

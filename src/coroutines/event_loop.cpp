@@ -201,29 +201,32 @@ struct loop_core {
   std::atomic<bool> refusing{false};    // set by shutdown(), read by submitters
   std::atomic<bool> cancelling{false};  // set by shutdown(), read by the loop
 
+  static context* running_flow() noexcept {
+    return current != nullptr ? current->queue_.running : nullptr;
+  }
   static thread_local event_loop* current;
 };
 thread_local event_loop* loop_core::current = nullptr;
 
+context* context::running() noexcept { return loop_core::running_flow(); }
+
 void spawned_task::start(std::coroutine_handle<> frame, task_promise_base& promise) noexcept {
-  auto& core = *flow_.loop().core_;
+  auto& core = *flow().loop().core_;
   next_ = core.live;
   if (next_ != nullptr) next_->previous_ = this;
   core.live = this;
-  promise.flow = &flow_;
-  promise.continue_with(static_cast<completion&>(*this));
-  if (core.stopping) flow_.request_stop();
-  waiter::run_frames(flow_.queue(), frame);
+  if (core.stopping) flow().request_stop();
+  begin(frame, promise);
 }
 
 void spawned_task::unlink() noexcept {
-  (previous_ != nullptr ? previous_->next_ : flow_.loop().core_->live) = next_;
+  (previous_ != nullptr ? previous_->next_ : flow().loop().core_->live) = next_;
   if (next_ != nullptr) next_->previous_ = previous_;
 }
 
-void spawned_task::expect_stop() noexcept { ++flow_.loop().core_->stops_on_their_way; }
+void task_node::expect_stop() noexcept { ++flow_.loop().core_->stops_on_their_way; }
 
-void spawned_task::stop_arrived() noexcept {
+void task_node::stop_arrived() noexcept {
   if (asked_.load() == stop_request::too_late) {
     --flow_.loop().core_->stops_on_their_way;
   } else {

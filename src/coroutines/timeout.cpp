@@ -31,14 +31,26 @@ void timeout_base::child_ended(child_base&) noexcept {
   resume_next();
 }
 
-void timeout_base::rethrow(std::exception_ptr error) const {
+bool timeout_base::caused(const std::exception_ptr& error) const noexcept {
   // A stop from outside wins: then the cancellation is not ours to rename.
-  if (!fired_ || flow().stopping()) std::rethrow_exception(error);
+  if (!fired_ || flow().stopping()) return false;
   try {
     std::rethrow_exception(error);
   } catch (const cancelled_error&) {
-    throw timeout_error("timed out after " + to_text(span_));
+    return true;
+  } catch (...) {
+    return false;
   }
+}
+
+void timeout_base::rethrow(std::exception_ptr error) const {
+  if (caused(error)) throw timeout_error("timed out after " + to_text(span_));
+  std::rethrow_exception(error);
+}
+
+duration time_until(time_point deadline) {
+  const auto now = event_loop::current().clock().now();
+  return deadline > now ? deadline - now : duration::zero();
 }
 
 void gather_base::failed(std::exception_ptr error) noexcept {

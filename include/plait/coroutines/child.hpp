@@ -1,8 +1,11 @@
 // plait/coroutines/child.hpp: a task started beside others, as part of a flow that waits for it.
 #pragma once
 
+#include <cstddef>
 #include <exception>
+#include <new>
 #include <utility>
+#include <vector>
 
 #include "plait/coroutines/context.hpp"
 #include "plait/coroutines/task.hpp"
@@ -35,12 +38,15 @@ class child_base : public job, public completion {
   const context& flow() const noexcept { return flow_; }
 
  protected:
-  child_base(child_owner& owner, context& parent) noexcept : flow_(parent.queue()), owner_(owner) {}
+  child_base(child_owner& owner, context& parent) noexcept
+      : flow_(parent.queue(), &parent), owner_(owner) {
+    flow_.inherit_locals(&parent);
+  }
   ~child_base() = default;
   void begin(std::coroutine_handle<> frame, task_promise_base& promise) noexcept {
     promise.flow = &flow_;
     promise.continue_with(static_cast<completion&>(*this));
-    waiter::run_frames(flow_.queue(), frame);
+    waiter::run_frames(flow_, frame);
   }
 
  private:
@@ -66,6 +72,43 @@ class child final : public child_base {
  private:
   void run() noexcept override { begin(task_.frame(), task_.frame().promise()); }
   task<T> task_;
+};
+
+// Children of one type, in one block.
+template <class T>
+class child_array {
+ public:
+  child_array() = default;
+  child_array(const child_array&) = delete;
+  child_array& operator=(const child_array&) = delete;
+  ~child_array() {
+    while (size_ > 0) first_[--size_].~child();
+    ::operator delete(first_);
+  }
+  // Once, before adopt(): the part that may throw.
+  void reserve(std::size_t n) {
+    first_ = static_cast<child<T>*>(::operator new(n * sizeof(child<T>)));
+  }
+  void adopt(child_owner& owner, context& parent, std::vector<task<T>>& tasks) noexcept {
+    for (; size_ < tasks.size(); ++size_)
+      ::new (static_cast<void*>(first_ + size_)) child<T>(owner, parent, std::move(tasks[size_]));
+    std::vector<task<T>>().swap(tasks);
+    for (auto& c : *this) c.start();
+  }
+  void stop() noexcept {
+    for (auto& c : *this)
+      if (!c.ended()) c.request_stop();
+  }
+  void visit(flow_visitor& visitor) const {
+    for (std::size_t i = 0; i < size_; ++i)
+      if (!first_[i].ended()) visitor.visit(std::as_const(first_[i]).flow());
+  }
+  child<T>* begin() noexcept { return first_; }
+  child<T>* end() noexcept { return first_ + size_; }
+
+ private:
+  child<T>* first_ = nullptr;
+  std::size_t size_ = 0;
 };
 
 }  // namespace plait::detail

@@ -13,8 +13,10 @@
 #pragma once
 
 #include <coroutine>
+#include <cstdint>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -58,16 +60,18 @@ class job_list {
   job* tail_ = nullptr;
 };
 
+class waiter;
+class context;
+class task_locals;
+
 // The part of a loop that awaiting touches.
 struct loop_queue {
   explicit loop_queue(event_loop& o) noexcept : owner(&o) {}
   event_loop* owner;
+  context* running = nullptr;    // the flow whose code runs right now
   std::coroutine_handle<> next;  // what the trampoline runs when the present frame returns
   job_list<job> ready;           // what runs after that, in order
 };
-
-class waiter;
-class context;
 
 // Called with each flow that runs inside a wait.
 struct flow_visitor {
@@ -79,26 +83,69 @@ struct flow_visitor {
 
 class context {
  public:
-  explicit context(loop_queue& queue) noexcept : queue_(&queue) {}
+  // `parent` waits for this flow and outlives it; null for a spawned task. `where` is the address
+  // of the code that started it, null if that is where its parent was started.
+  explicit context(loop_queue& queue, const context* parent = nullptr,
+                   const void* where = nullptr) noexcept
+      : queue_(&queue),
+        parent_(parent),
+        where_(reinterpret_cast<std::uintptr_t>(where)),
+        stopping_(0) {}
   context(const context&) = delete;
   context& operator=(const context&) = delete;
-  ~context() { delete source_; }
+  ~context() {
+    if (extras_ != 0) drop_extras();
+  }
 
   loop_queue& queue() const noexcept { return *queue_; }
   event_loop& loop() const noexcept { return *queue_->owner; }
-  bool stopping() const noexcept { return stopping_; }
+  bool stopping() const noexcept { return stopping_ != 0; }
   // What the flow is suspended on; null while it runs or is about to.
   const waiter* waiting() const noexcept { return waiting_; }
   void request_stop() noexcept;
   // The flow's stop as a token that threads and other libraries understand. Allocates once.
   std::stop_token stop_token();
 
+  // The flow that waits for this one; null for a spawned task.
+  const context* parent() const noexcept { return parent_; }
+  // For people; what has no name of its own has that of the nearest flow above, or none ("").
+  std::string_view name() const noexcept;
+  std::string_view own_name() const noexcept;
+  void set_name(std::string_view name);
+  // The code that started this flow or the nearest above that knows, for describe_address().
+  const void* where() const noexcept;
+  // The flow that runs on the calling thread; null outside tasks.
+  static context* running() noexcept;
+
+  // See task_local.hpp; null when there are none. set_locals() takes a reference over.
+  const task_locals* locals() const noexcept;
+  void set_locals(const task_locals* locals) noexcept;
+  // On the loop, before others may have the last hold on this flow.
+  void drop_locals() noexcept {
+    if (extras_ != 0) set_locals(nullptr);
+  }
+  // At the start of this flow: has what `creator` (may be null) has.
+  void inherit_locals(const context* creator) noexcept {
+    if (creator != nullptr && creator->extras_ != 0) share_locals(*creator);
+  }
+
  private:
   friend waiter;
+  // What few flows have lives apart: a name, a stop_source. One that has nothing but task locals
+  // points at those.
+  struct extras;
+  static constexpr std::uintptr_t only_locals = 1;
+  extras& make_extras();
+  const extras* extras_or_null() const noexcept;
+  void drop_extras() noexcept;
+  void share_locals(const context& creator) noexcept;
+
   loop_queue* queue_;
   waiter* waiting_ = nullptr;
-  std::stop_source* source_ = nullptr;
-  bool stopping_ = false;
+  const context* parent_;
+  std::uintptr_t extras_ = 0;
+  std::uint64_t where_ : 48;  // addresses of programs have 47 bits, or 48
+  std::uint64_t stopping_ : 1;
 };
 
 // The part of every coroutine promise that awaiting needs.
@@ -112,12 +159,15 @@ concept flow_promise = std::is_base_of_v<promise_base, P>;
 class waiter : public job {
  public:
   // Runs the frame on, and whatever the trampoline is then left with; called by the loop.
-  void run() noexcept final { run_frames(flow_->queue(), frame_); }
-  static void run_frames(loop_queue& queue, std::coroutine_handle<> frame) noexcept {
+  void run() noexcept final { run_frames(*flow_, frame_); }
+  static void run_frames(context& flow, std::coroutine_handle<> frame) noexcept {
+    loop_queue& queue = flow.queue();
+    queue.running = &flow;
     do {
       frame.resume();
       frame = std::exchange(queue.next, nullptr);
     } while (frame);
+    queue.running = nullptr;
   }
   void drop() noexcept final {}
   // The flow was asked to stop while suspended here: leave what is waited for and give_up(), or
@@ -138,7 +188,7 @@ class waiter : public job {
   template <flow_promise P>
   bool suspend(std::coroutine_handle<P> frame) noexcept {
     flow_ = frame.promise().flow;
-    if (flow_->stopping_) {
+    if (flow_->stopping()) {
       stopped_ = true;
       return false;
     }
@@ -161,6 +211,7 @@ class waiter : public job {
   // As resume_soon, where the caller is the end of a coroutine and about to return to the loop.
   void resume_next() noexcept {
     flow_->waiting_ = nullptr;
+    flow_->queue_->running = flow_;
     flow_->queue_->next = frame_;
   }
   // From stop(): the wait is over without success.

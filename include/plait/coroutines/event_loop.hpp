@@ -17,16 +17,15 @@
 // Example:  examples/coroutines/fetch_all.cpp
 #pragma once
 
-#include <atomic>
-#include <coroutine>
-#include <cstdint>
-#include <exception>
-#include <tuple>
+#include <cstddef>
+#include <string_view>
+#include <utility>
 
 #include "plait/core/clock.hpp"
 #include "plait/core/executor.hpp"
 #include "plait/coroutines/context.hpp"
 #include "plait/coroutines/schedule.hpp"
+#include "plait/coroutines/spawned_call.hpp"
 #include "plait/coroutines/task.hpp"
 
 namespace plait {
@@ -50,50 +49,6 @@ struct timer;
 class readiness;
 class io_operation;
 
-// A task that was started by submit or spawn: one node of the loop's list of live tasks.
-class spawned_task : public job, public completion {
- public:
-  context& flow() noexcept { return flow_; }
-  const context& flow() const noexcept { return flow_; }
-  // The next in the loop's list of live tasks.
-  spawned_task* next_live() const noexcept { return next_; }
-
- protected:
-  explicit spawned_task(loop_queue& queue) noexcept : flow_(queue) {}
-  ~spawned_task() = default;
-  // On the loop: runs the frame up to its first suspension.
-  void start(std::coroutine_handle<> frame, task_promise_base& promise) noexcept;
-  void unlink() noexcept;
-
-  // A stop from any thread travels as a job, at most one a task. Whoever wins begin_stop() posts it,
-  // and until it has arrived the loop stays, even if the task has ended meanwhile.
-  enum class stop_request : std::uint8_t { nobody, somebody, too_late };
-  stop_request begin_stop() noexcept {  // returns what was there before
-    auto before = stop_request::nobody;
-    asked_.compare_exchange_strong(before, stop_request::somebody);
-    return before;
-  }
-  bool stop_asked() const noexcept {
-    return asked_.load(std::memory_order_relaxed) != stop_request::nobody;
-  }
-  void stop_arrived() noexcept;
-  // On the loop, before the task is done.
-  void refuse_stops() noexcept {
-    if (asked_.exchange(stop_request::too_late) == stop_request::somebody && !stop_arrived_)
-      expect_stop();
-  }
-
- private:
-  void expect_stop() noexcept;
-  context flow_;
-  spawned_task *previous_ = nullptr, *next_ = nullptr;
-  std::atomic<stop_request> asked_{stop_request::nobody};
-  bool stop_arrived_ = false;
-};
-
-template <class F, class... Args>
-class spawned_call;
-
 }  // namespace detail
 
 class event_loop final : public local_executor, private detail::blocking_policy {
@@ -115,7 +70,11 @@ class event_loop final : public local_executor, private detail::blocking_policy 
   [[gnu::always_inline]] auto submit(F&& f, Args&&... args);
   // Starts a task; its future is the way to await it, cancel it, or learn how it ended.
   template <class T>
-  [[gnu::always_inline]] future<T> spawn(task<T> t);
+  [[gnu::always_inline]] future<T> spawn(task<T> t, task_options options = {});
+  // submit and map, with more to say of the calls:
+  //   loop.with({.name = "listener"}).submit(listen, port);
+  class configured;
+  configured with(call_options options) noexcept;
 
   // Takes no further submissions; then run() returns when the tasks that were submitted have ended.
   // With pending_calls::cancel those that have not begun are cancelled, the others and whatever
@@ -142,6 +101,7 @@ class event_loop final : public local_executor, private detail::blocking_policy 
 
  private:
   friend detail::loop_core;
+  friend detail::task_node;
   friend detail::spawned_task;
   friend detail::timer;
   friend detail::readiness;
@@ -151,146 +111,75 @@ class event_loop final : public local_executor, private detail::blocking_policy 
   void run_until(const detail::state_base& awaited);
   void run_to_the_end() noexcept;
 
+  // Whose task locals a task inherits that is started here and now.
+  const detail::context* creator() const noexcept {
+    return is_current() ? queue_.running : nullptr;
+  }
+  template <class F, class... Args>
+  auto start(const detail::task_origin& origin, F&& f, Args&&... args);
+
   detail::loop_queue queue_{*this};
   detail::loop_core* core_;
 };
-
-namespace detail {
-
-template <class F, class... Args>
-class spawned_call final : public state<typename task_value<call_result_t<F, Args...>>::type>,
-                           public spawned_task {
-  using task_type = call_result_t<F, Args...>;
-  using value = typename task_value<task_type>::type;
-
- public:
-  template <class G, class... As>
-  spawned_call(loop_queue& queue, const void* where, G&& f, As&&... args)
-      : state<value>(1, where),
-        spawned_task(queue),
-        f_(std::forward<G>(f)),
-        args_(std::forward<As>(args)...) {}
-
-  void run() noexcept override {
-    if (!this->try_claim_at_home()) return this->release();
-    std::exception_ptr error;  // given on behind the handler, whose hold on it ends there
-    try {
-      if constexpr (takes_stop_token<F, Args...>) {
-        frame_ = std::apply(f_, std::tuple_cat(std::tuple(flow().stop_token()), std::move(args_)))
-                     .release();
-      } else {
-        frame_ = std::apply(f_, std::move(args_)).release();
-      }
-    } catch (...) {  // no memory for the frame, or an argument that cannot be moved
-      error = std::current_exception();
-    }
-    if (error != nullptr) {
-      refuse_stops();
-      return this->finish_exception(std::move(error));
-    }
-    start(frame_, frame_.promise());
-  }
-  void drop() noexcept override {
-    if (!this->try_claim()) return this->release();
-    refuse_stops();
-    this->finish(state_base::outcome::cancelled);
-  }
-  bool is_call() const noexcept override { return true; }
-  bool completes_here() const noexcept override { return flow().loop().is_current(); }
-  void completed() noexcept override {
-    unlink();
-    if (!this->is_private() || stop_asked()) refuse_stops();  // R7: nobody else could ask now
-    auto& promise = frame_.promise();
-    if (promise.error() != nullptr) {
-      fail(std::move(promise.error()));
-    } else if constexpr (std::is_void_v<value>) {
-      frame_.destroy();
-      this->finish_value();
-    } else {
-      std::exception_ptr error;
-      try {
-        value result = promise.take();
-        frame_.destroy();
-        this->finish_value(std::move(result));
-      } catch (...) {
-        error = std::current_exception();
-      }
-      if (error != nullptr) fail(std::move(error));
-    }
-  }
-  std::string describe() const override {
-    return "task " + demangled(typeid(F).name()) + " submitted " + describe_address(this->where());
-  }
-
- protected:
-  bool request_stop() noexcept override {
-    auto* request = new (std::nothrow) stop_job(*this);
-    if (request == nullptr) return false;
-    const auto before = begin_stop();
-    if (before != stop_request::nobody) {
-      delete request;
-      return before == stop_request::somebody;
-    }
-    this->add_ref();
-    return flow().loop().deliver(*request);
-  }
-
- private:
-  struct stop_job final : job {
-    explicit stop_job(spawned_call& c) noexcept : call(c) {}
-    void run() noexcept override {
-      call.stop_arrived();
-      call.release();
-      delete this;
-    }
-    void drop() noexcept override { run(); }
-    spawned_call& call;
-  };
-  void fail(std::exception_ptr error) noexcept {
-    frame_.destroy();
-    try {
-      std::rethrow_exception(error);
-    } catch (const cancelled_error&) {
-      if (flow().stopping()) return this->finish(state_base::outcome::cancelled);
-    } catch (...) {
-    }
-    this->finish_exception(std::move(error));
-  }
-
-  [[no_unique_address]] F f_;
-  [[no_unique_address]] std::tuple<Args...> args_;
-  typename task_type::handle frame_;
-};
-
-template <class T>
-struct hand_over {
-  task<T> operator()(task<T> t) const noexcept { return t; }
-};
-
-}  // namespace detail
 
 template <class F, class... Args>
 inline auto event_loop::submit(F&& f, Args&&... args) {
   using result = detail::call_result_t<F, Args...>;
   if constexpr (detail::is_task<result>) {
-    using call = detail::spawned_call<std::decay_t<F>, std::decay_t<Args>...>;
-    auto* spawned =
-        new call(queue_, detail::here(), std::forward<F>(f), std::forward<Args>(args)...);
-    auto handle = detail::access::adopt<typename detail::task_value<result>::type>(spawned);
-    if (is_current()) {  // what admit() comes to on the loop's own thread
-      queue_.ready.push(*spawned);
-    } else {
-      hand_over(*spawned, {});
-    }
-    return handle;
+    return start({detail::here(), creator(), {}}, std::forward<F>(f), std::forward<Args>(args)...);
   } else {
     return local_executor::submit(std::forward<F>(f), std::forward<Args>(args)...);
   }
 }
 
 template <class T>
-inline future<T> event_loop::spawn(task<T> t) {
-  return submit(detail::hand_over<T>{}, std::move(t));
+inline future<T> event_loop::spawn(task<T> t, task_options options) {
+  return start({detail::here(), creator(), options.name}, detail::hand_over<T>{}, std::move(t));
+}
+
+template <class F, class... Args>
+auto event_loop::start(const detail::task_origin& origin, F&& f, Args&&... args) {
+  using result = detail::call_result_t<F, Args...>;
+  using call = detail::spawned_call<detail::spawned_task, std::decay_t<F>, std::decay_t<Args>...>;
+  auto* spawned = new call(queue_, origin, std::forward<F>(f), std::forward<Args>(args)...);
+  auto handle = detail::access::adopt<typename detail::task_value<result>::type>(spawned);
+  if (is_current()) {  // what admit() comes to on the loop's own thread
+    queue_.ready.push(*spawned);
+  } else {
+    hand_over(*spawned, {});
+  }
+  return handle;
+}
+
+// submit and map with options, as every executor's; spawn needs none, it has task_options.
+class event_loop::configured {
+ public:
+  template <class F, class... Args>
+  [[gnu::always_inline]] auto submit(F&& f, Args&&... args) {
+    using result = detail::call_result_t<F, Args...>;
+    if constexpr (detail::is_task<result>) {
+      const std::string_view name = options_.name != nullptr ? options_.name : "";
+      return loop_.start({detail::here(), loop_.creator(), name}, std::forward<F>(f),
+                         std::forward<Args>(args)...);
+    } else {
+      return loop_.local_executor::with(options_).submit(std::forward<F>(f),
+                                                         std::forward<Args>(args)...);
+    }
+  }
+  template <class F, class Range>
+  [[gnu::always_inline]] auto map(F f, Range&& items, map_options options = {}) {
+    return loop_.local_executor::with(options_).map(std::move(f), std::forward<Range>(items),
+                                                    options);
+  }
+
+ private:
+  friend event_loop;
+  configured(event_loop& loop, call_options o) noexcept : loop_(loop), options_(o) {}
+  event_loop& loop_;
+  call_options options_;
+};
+inline event_loop::configured event_loop::with(call_options options) noexcept {
+  return {*this, options};
 }
 
 template <class T>

@@ -4,7 +4,8 @@
 //   auto [user, orders] = co_await gather(load_user(id), load_orders(id));
 //
 // Fail-fast: the first failure stops the others, waits until they have ended, and is rethrown; what
-// else failed goes to the unhandled-exception handler. Nothing outlives the co_await.
+// else failed goes to the unhandled-exception handler. Nothing outlives the co_await. To have all
+// results, failures too: gather_settled (settled.hpp). To have all failures: with_task_group.
 //
 // Threads:  the children run on the awaiting task's loop, interleaved, never in parallel.
 // Stops:    a stop of the awaiting task stops every child, then waits for them.
@@ -48,23 +49,15 @@ class gather_many final : public gather_base {
  public:
   explicit gather_many(std::vector<task<T>> tasks) : tasks_(std::move(tasks)) {}
   gather_many(gather_many&& other) noexcept : tasks_(std::move(other.tasks_)) {}  // before awaiting
-  ~gather_many() {
-    for (std::size_t i = count_; i-- > 0;) children_[i].~child();
-    if (children_ != nullptr) ::operator delete(children_);
-  }
 
   bool await_ready() const noexcept { return false; }
   template <flow_promise P>
   bool await_suspend(std::coroutine_handle<P> frame) {
     const std::size_t n = tasks_.size();
-    children_ = static_cast<child<T>*>(::operator new(n * sizeof(child<T>) + 1));
+    children_.reserve(n);
     if (!suspend(frame)) return false;
-    for (; count_ < n; ++count_)
-      ::new (static_cast<void*>(children_ + count_))
-          child<T>(*this, flow(), std::move(tasks_[count_]));
-    std::vector<task<T>>().swap(tasks_);
     expect(n);
-    for (std::size_t i = 0; i < n; ++i) children_[i].start();
+    children_.adopt(*this, flow(), tasks_);
     if (n == 0) unsuspend();
     return n != 0;
   }
@@ -72,16 +65,13 @@ class gather_many final : public gather_base {
     rethrow_first();
     if constexpr (!std::is_void_v<T>) {
       std::vector<T> results;
-      results.reserve(count_);
-      for (std::size_t i = 0; i < count_; ++i) results.push_back(children_[i].take());
+      results.reserve(static_cast<std::size_t>(children_.end() - children_.begin()));
+      for (auto& c : children_) results.push_back(c.take());
       return results;
     }
   }
 
-  void visit_children(flow_visitor& visitor) const override {
-    for (std::size_t i = 0; i < count_; ++i)
-      if (!children_[i].ended()) visitor.visit(children_[i].flow());
-  }
+  void visit_children(flow_visitor& visitor) const override { children_.visit(visitor); }
 
  private:
   void child_ended(child_base& ended) noexcept override {
@@ -89,13 +79,9 @@ class gather_many final : public gather_base {
     if (error != nullptr) failed(std::move(error));
     if (--remaining_ == 0) resume_next();
   }
-  void stop_children() noexcept override {
-    for (std::size_t i = 0; i < count_; ++i)
-      if (!children_[i].ended()) children_[i].request_stop();
-  }
+  void stop_children() noexcept override { children_.stop(); }
   std::vector<task<T>> tasks_;
-  child<T>* children_ = nullptr;
-  std::size_t count_ = 0;
+  child_array<T> children_;
 };
 
 template <class... Ts>
@@ -152,9 +138,6 @@ class gather_few final : public gather_base {
   std::tuple<task<Ts>...> tasks_;
   std::tuple<std::optional<child<Ts>>...> children_;
 };
-
-template <class A>
-using awaited_value = std::decay_t<await_result<A>>;
 
 }  // namespace detail
 

@@ -19,8 +19,8 @@ T run(task<T> main, event_loop_options options = {}) {
 // Starts a task beside the calling one, on its loop. The future awaits, cancels or ignores it; an
 // exception that nobody retrieves goes to the handler.
 template <class T>
-[[gnu::always_inline]] inline future<T> spawn(task<T> t) {
-  return event_loop::current().spawn(std::move(t));
+[[gnu::always_inline]] inline future<T> spawn(task<T> t, task_options options = {}) {
+  return event_loop::current().spawn(std::move(t), options);
 }
 
 // Runs a blocking call on default_thread_pool(), so that the loop goes on meanwhile.

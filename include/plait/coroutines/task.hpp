@@ -201,10 +201,12 @@ decltype(auto) awaiter_of(A&& awaitable) {
 }
 template <class A>
 using await_result = decltype(awaiter_of(std::declval<A>()).await_resume());
+template <class A>
+using awaited_value = std::decay_t<await_result<A>>;
 
 // Any awaitable as a task, so that it can be started beside others.
 template <class A>
-task<std::decay_t<await_result<A>>> to_task(A awaitable) {
+task<awaited_value<A>> to_task(A awaitable) {
   co_return co_await std::move(awaitable);
 }
 template <class T>

@@ -5,7 +5,7 @@
 // Stops:    when the time is up the operand is stopped and waited for, then timeout_error is
 //           thrown. An operand that finishes all the same keeps its result. A stop from outside is
 //           passed on and is not a timeout: the operand's cancelled_error goes through.
-// Throws:   timeout_error, or what the operand throws.
+// Throws:   timeout_error, or what the operand throws. Not to throw: move_on_after (move_on.hpp).
 // Cost:     one timer and one context; no allocation when the operand is a task.
 // Example:  examples/coroutines/limit_and_timeout.cpp
 #pragma once
@@ -29,8 +29,11 @@ class timeout_base : public child_owner, private timer {
   explicit timeout_base(duration span) noexcept : span_(span) {}
   ~timeout_base() = default;
   void begin(child_base& operand) noexcept;
-  // Rethrows `error`, as timeout_error if it is the stop that the deadline caused.
+  // Whether `error` is the stop that this deadline caused, and not one from outside.
+  bool caused(const std::exception_ptr& error) const noexcept;
+  // Rethrows `error`, as timeout_error if this deadline caused it.
   [[noreturn]] void rethrow(std::exception_ptr error) const;
+  duration span() const noexcept { return span_; }
 
  private:
   void expired() noexcept final;
@@ -42,12 +45,12 @@ class timeout_base : public child_owner, private timer {
 };
 
 template <class T>
-class timeout_awaiter final : public timeout_base {
+class timeout_awaiter : public timeout_base {
  public:
   timeout_awaiter(duration span, task<T> operand) noexcept
-      : timeout_base(span), task_(std::move(operand)), span_(span) {}
+      : timeout_base(span), task_(std::move(operand)) {}
   timeout_awaiter(timeout_awaiter&& other) noexcept  // before awaiting
-      : timeout_base(other.span_), task_(std::move(other.task_)), span_(other.span_) {}
+      : timeout_base(other.span()), task_(std::move(other.task_)) {}
 
   bool await_ready() const noexcept { return false; }
   template <flow_promise P>
@@ -57,27 +60,42 @@ class timeout_awaiter final : public timeout_base {
     begin(*child_);
     return true;
   }
-  T await_resume() {
-    check();
-    if (auto error = child_->error(); error != nullptr) [[unlikely]]
-      rethrow(std::move(error));
-    return child_->take();
-  }
+
+ protected:
+  ~timeout_awaiter() = default;
+  std::optional<child<T>> child_;
 
  private:
   task<T> task_;
-  duration span_;
-  std::optional<child<T>> child_;
 };
+
+template <class T>
+class timeout_thrower final : public timeout_awaiter<T> {
+ public:
+  using timeout_awaiter<T>::timeout_awaiter;
+  T await_resume() {
+    this->check();
+    if (auto error = this->child_->error(); error != nullptr) [[unlikely]]
+      this->rethrow(std::move(error));
+    return this->child_->take();
+  }
+};
+
+// Until `deadline`, by the clock of the loop that runs on this thread.
+duration time_until(time_point deadline);
 
 }  // namespace detail
 
 // The operand is a task or any other awaitable. A span of zero or less still starts it.
 template <class Rep, class Period, class Awaitable>
 [[nodiscard]] auto timeout(const std::chrono::duration<Rep, Period>& span, Awaitable awaitable) {
-  using value = std::decay_t<detail::await_result<Awaitable>>;
-  return detail::timeout_awaiter<value>(detail::to_duration(span),
-                                        detail::to_task(std::move(awaitable)));
+  return detail::timeout_thrower<detail::awaited_value<Awaitable>>(
+      detail::to_duration(span), detail::to_task(std::move(awaitable)));
+}
+// The same with a point in time, as the loop's clock (event_loop::now()) tells it.
+template <class Awaitable>
+[[nodiscard]] auto timeout_at(time_point deadline, Awaitable awaitable) {
+  return timeout(detail::time_until(deadline), std::move(awaitable));
 }
 
 }  // namespace plait
