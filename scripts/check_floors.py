@@ -12,12 +12,12 @@ import re
 import sys
 import tempfile
 
-FLOORS = ["core", "threads", "coroutines", "processes", "net", "http", "celery", "advise", "cli", "testing"]
+FLOORS = ["core", "inspect", "threads", "coroutines", "processes", "net", "http", "celery", "advise", "cli", "testing"]
 UMBRELLA = "plait"
 SUFFIXES = {".hpp", ".cpp", ".h", ".S"}
 
 # Floors whose public headers show neither the platform nor a dependency.
-PORTABLE = {"core", "threads", "coroutines", "net", "http"}
+PORTABLE = {"core", "inspect", "threads", "coroutines", "net", "http"}
 PLATFORM = re.compile(
     r"(sys|netinet|arpa|linux|asm|net|boost|cereal|nlohmann|openssl|CLI|fmt|nghttp2|event|uv|curl|brotli)/"
     r"|(unistd|fcntl|pthread|poll|signal|sched|spawn|netdb|dlfcn|sqlite3|zlib|zstd|uv|fmt|ucontext|semaphore)\.h$"

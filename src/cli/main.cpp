@@ -43,6 +43,7 @@ exit_status parse_and_run(int argc, char** argv) {
   command_run chosen;
   add_compare_command(tool, chosen);
   add_serve_command(tool, chosen);
+  add_ps_commands(tool, chosen);
   add_measure_command(tool, chosen);
   const auto is_named = [&](const CLI::App* command) { return command->check_name(argv[1]); };
   if (argc > 1 && argv[1][0] != '-' && tool.get_subcommands(is_named).empty())

@@ -1,12 +1,15 @@
 #include "plait/coroutines/event_loop.hpp"
 
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <string>
 
+#include "coroutines/loop_view.hpp"
 #include "coroutines/poller.hpp"
 #include "coroutines/ready_pool.hpp"
 #include "coroutines/timer_wheel.hpp"
@@ -92,13 +95,20 @@ struct loop_core {
         time_is_virtual(clock.jump_to(clock.now())),
         order(options.schedule),
         poll(poller::open(options.poller)),
-        timers(clock.now()) {}
+        timers(clock.now()),
+        view(*q.owner, live, options.stall_after) {}
 
   // A turn of the loop is run_ready(), then, unless that was all, find_more().
   void run_ready() noexcept {
     if (order != nullptr) [[unlikely]]
       return run_as_drawn();
+    if (view.is_watched()) [[unlikely]]
+      return run_ready_watched();
     for (int budget = 256; budget != 0 && !queue.ready.empty(); --budget) queue.ready.pop()->run();
+  }
+  void run_ready_watched() noexcept {
+    for (int budget = 256; budget != 0 && !queue.ready.empty(); --budget)
+      view.run_watched(*queue.ready.pop());
   }
   // With a schedule: timers that are due stand beside the ready jobs until they are drawn.
   void run_as_drawn() noexcept {
@@ -110,7 +120,7 @@ struct loop_core {
       if (choices == 0 || (budget <= 0 && jobs != 0)) break;
       const std::size_t chosen = choices == 1 ? 0 : std::min(order->choose(choices), choices - 1);
       if (chosen < jobs) {
-        drawn_from.draw(chosen).run();
+        view.run_watched(drawn_from.draw(chosen));
       } else {
         timers.fire(chosen - jobs);
       }
@@ -200,6 +210,8 @@ struct loop_core {
   bool closed = false;
   std::atomic<bool> refusing{false};    // set by shutdown(), read by submitters
   std::atomic<bool> cancelling{false};  // set by shutdown(), read by the loop
+
+  loop_view view;  // the last: it goes first
 
   static context* running_flow() noexcept {
     return current != nullptr ? current->queue_.running : nullptr;
@@ -308,8 +320,10 @@ namespace {
 // Makes the loop the thread's own for a scope; then its former loop, if any, is that again.
 class running {
  public:
-  running(event_loop*& current, event_loop& loop, detail::blocking_policy& policy) noexcept
-      : current_(current), outer_(std::exchange(current, &loop)) {
+  running(event_loop*& current, event_loop& loop, detail::blocking_policy& policy,
+          detail::loop_view& view) noexcept
+      : current_(current), outer_(std::exchange(current, &loop)), view_(view) {
+    view.set_thread(static_cast<int>(syscall(SYS_gettid)));
     previous_ = detail::blocking_policy::exchange(&policy);
     outer_home_ = detail::call_home::exchange_current(&loop);
     slack_ = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
@@ -320,6 +334,7 @@ class running {
     detail::call_home::exchange_current(outer_home_);
     detail::blocking_policy::exchange(previous_);
     current_ = outer_;
+    view_.set_thread(0);
   }
 
  private:
@@ -328,6 +343,7 @@ class running {
   detail::blocking_policy* previous_;
   const detail::call_home* outer_home_;
   int slack_;
+  detail::loop_view& view_;
 };
 
 }  // namespace
@@ -353,13 +369,13 @@ void event_loop::run() {
 }
 
 void event_loop::run_to_the_end() noexcept {
-  const running scope(detail::loop_core::current, *this, *this);
+  const running scope(detail::loop_core::current, *this, *this, core_->view);
   for (core_->run_ready(); !core_->try_close(); core_->run_ready()) core_->find_more();
   core_->closed = true;
 }
 
 void event_loop::run_until(const detail::state_base& awaited) {
-  const running scope(detail::loop_core::current, *this, *this);
+  const running scope(detail::loop_core::current, *this, *this, core_->view);
   for (core_->run_ready(); !awaited.is_done(); core_->run_ready()) core_->find_more();
 }
 

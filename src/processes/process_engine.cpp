@@ -56,7 +56,8 @@ void process_engine::job_list::remove(remote_job& job) noexcept {
 }
 
 process_engine::process_engine(process_pool_options options)
-    : options_(options),
+    : inspected(engine_kind::process_pool),
+      options_(options),
       limit_(options.max_workers != 0 ? options.max_workers : usable_cpu_count()),
       may_spin_(usable_cpu_count() > 1),
       fork_generation_(watch_forks()),
@@ -93,9 +94,12 @@ process_engine::process_engine(process_pool_options options)
     throw;
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  inspected::enter();
+  entered_ = true;
 }
 
 process_engine::~process_engine() {
+  if (entered_) inspected::leave();
   for (std::size_t i = 0; i < seat_count_; ++i) munmap(seat_at(i).shared, sizeof(channel));
   munmap(page_, sizeof(pool_page));
 }

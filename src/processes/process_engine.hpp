@@ -20,6 +20,7 @@
 #include <thread>
 #include <vector>
 
+#include "inspect/registry.hpp"
 #include "plait/processes/process_pool_executor.hpp"
 #include "processes/seat.hpp"
 #include "processes/zygote.hpp"
@@ -29,7 +30,7 @@ namespace plait::detail {
 // Replies that were copied out of the channels, on their way to their futures.
 class reply_batch;
 
-class process_engine {
+class process_engine final : public inspected {
  public:
   explicit process_engine(process_pool_options options);
   process_engine(const process_engine&) = delete;
@@ -47,6 +48,7 @@ class process_engine {
   std::vector<int> worker_pids();
   process_pool_statistics statistics();
   std::size_t limit() const noexcept { return limit_; }
+  void describe(inspection& into) override;
 
   void add_ref() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void release() noexcept {
@@ -185,6 +187,7 @@ class process_engine {
   bool dismissed_ = false;
   std::int64_t dismissal_deadline_ = 0;
 
+  bool entered_ = false;  // among those that can be looked at
   std::mutex join_mutex_;
   std::thread manager_;
 };

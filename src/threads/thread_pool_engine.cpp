@@ -65,7 +65,8 @@ orphanage& orphans() {
 thread_local constinit thread_pool_engine::worker* thread_pool_engine::current_ = nullptr;
 
 thread_pool_engine::thread_pool_engine(thread_pool_options o)
-    : options_(std::move(o)),
+    : inspected(engine_kind::thread_pool),
+      options_(std::move(o)),
       cpus_(usable_cpu_count()),
       base_(options_.size == sizing::elastic ? std::min(cpus_, wanted_workers(options_, cpus_))
                                              : wanted_workers(options_, cpus_)),
@@ -76,6 +77,7 @@ thread_pool_engine::thread_pool_engine(thread_pool_options o)
       growth_(*this) {
   std::unique_lock hold(threads_);
   start_thread(hold);  // the first one here, where a failure can still be told
+  inspected::enter();
 }
 
 void thread_pool_engine::dispose(thread_pool_engine* engine) noexcept {
@@ -94,6 +96,7 @@ void thread_pool_engine::dispose(thread_pool_engine* engine) noexcept {
 }
 
 thread_pool_engine::~thread_pool_engine() {
+  inspected::leave();
   for (std::size_t i = 0; i < slots_used_; ++i) delete slots_[i].load();
 }
 
@@ -226,7 +229,11 @@ void thread_pool_engine::run_from(worker& self, job* found) noexcept {
 
 void thread_pool_engine::run_one(worker& self, job& j) noexcept {
   if (options_.max_pending != 0) left_queue();
-  j.run();
+  if (watched()) [[unlikely]] {
+    run_watched(self, j);
+  } else {
+    j.run();
+  }
   self.done.store(self.done.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
@@ -273,6 +280,7 @@ void thread_pool_engine::last_rites(worker& self, std::unique_lock<std::mutex> h
   while (job* j = self.deque.pop())
     injected_.push(*j, call_priority::normal, injection_queue::origin::running_call);
   free_slots_.push_back(self.slot);
+  self.tid.store(0, std::memory_order_relaxed);
   const bool last = alive_.fetch_sub(1, std::memory_order_seq_cst) == 1;
   if (!last || !orphaned_) {
     // Those that count the parked against the alive must count again.

@@ -26,6 +26,7 @@
 #include <thread>
 #include <vector>
 
+#include "inspect/registry.hpp"
 #include "plait/threads/thread_pool_executor.hpp"
 #include "threads/growth_monitor.hpp"
 #include "threads/injection_queue.hpp"
@@ -34,7 +35,7 @@
 
 namespace plait::detail {
 
-class thread_pool_engine final : public call_home, public blocking_policy {
+class thread_pool_engine final : public call_home, public blocking_policy, public inspected {
  public:
   enum class answer { accepted, closed, full };
 
@@ -54,6 +55,7 @@ class thread_pool_engine final : public call_home, public blocking_policy {
 
   void before_block(const state_base* awaited) override;
   void after_block() noexcept override;
+  void describe(inspection& into) override;
 
  private:
   friend growth_monitor;
@@ -71,6 +73,7 @@ class thread_pool_engine final : public call_home, public blocking_policy {
   job* search(worker& self) noexcept;
   job* next(worker& self) noexcept;
   void run_one(worker& self, job& j) noexcept;
+  static void run_watched(worker& self, job& j) noexcept;
 
   // How many.
   std::size_t active() const noexcept;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <thread>
 
+#include "inspect/activity.hpp"
 #include "threads/thread_pool_engine.hpp"
 
 namespace plait::detail {
@@ -20,6 +21,7 @@ struct thread_pool_engine::worker {
   std::atomic<int> tid{0};    // the kernel's number of the thread
   std::int64_t cpu_time = 0;  // what growth_monitor read last
   bool was_busy = false;
+  activity running;  // only while somebody watches
 };
 
 }  // namespace plait::detail

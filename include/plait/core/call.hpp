@@ -142,6 +142,7 @@ class call_base : public state<R>, public job {
   virtual void invoke() noexcept = 0;
   call_home& home() const noexcept { return home_; }
   std::string name_or(std::string type) const { return name_ != nullptr ? name_ : type; }
+  const char* name() const noexcept { return name_; }
 
  private:
   void begin() noexcept {
@@ -168,6 +169,12 @@ class call final : public call_base<R> {
     return "call of " + this->name_or(demangled(typeid(F).name())) + " submitted " +
            describe_address(this->where());
   }
+  job_origin identity() const noexcept override {
+    const void* code = nullptr;
+    if constexpr (std::is_pointer_v<F>) code = reinterpret_cast<const void*>(closure_.f);
+    return {this->name(), typeid(F).name(), code, this->where()};
+  }
+  job_origin origin() const noexcept override { return identity(); }
 
  protected:
   void invoke() noexcept override {

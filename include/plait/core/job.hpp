@@ -8,6 +8,14 @@
 
 namespace plait::detail {
 
+// What a call or a task is, for whoever looks inside a running program; each null if not known.
+struct job_origin {
+  const char* name = nullptr;   // what it was called by the user
+  const char* type = nullptr;   // typeid(f).name()
+  const void* code = nullptr;   // an address inside the function that runs
+  const void* where = nullptr;  // an address inside the function that submitted it
+};
+
 struct job {
   job* next = nullptr;  // belongs to the queue that holds the job
   virtual void run() noexcept = 0;
@@ -21,6 +29,8 @@ struct job {
   // True for a job that has promised to let everything go first that was ready before it. Only a
   // loop whose schedule chooses asks.
   virtual bool keeps_its_place() const noexcept { return false; }
+  // Before run(), on the thread that is about to.
+  virtual job_origin origin() const noexcept { return {}; }
 
  protected:
   ~job() = default;

@@ -50,6 +50,7 @@
 #include "plait/core/block_cache.hpp"
 #include "plait/core/clock.hpp"
 #include "plait/core/errors.hpp"
+#include "plait/core/job.hpp"
 
 namespace plait::detail {
 
@@ -161,6 +162,8 @@ class state_base {
   virtual void assist() {}
   // "call to f, submitted in g (file+0x12)"
   virtual std::string describe() const;
+  // The same as data, for reports that must not take long. Like describe(), from any thread.
+  virtual job_origin identity() const noexcept { return {}; }
 
  protected:
   // One reference for the first handle, and `completers` (0 or 1) for who will finish.

@@ -23,6 +23,7 @@ class future_awaiter_base : public waiter {
  public:
   bool await_ready() const noexcept { return false; }
   std::string waits_for() const final;
+  const state_base* awaited_state() const noexcept final { return awaited_; }
 
  protected:
   ~future_awaiter_base() = default;

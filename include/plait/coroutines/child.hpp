@@ -71,6 +71,11 @@ class child final : public child_base {
 
  private:
   void run() noexcept override { begin(task_.frame(), task_.frame().promise()); }
+  job_origin origin() const noexcept override {
+    return {.name = flow().own_name().data(),
+            .code = code_of_frame(task_.frame().address()),
+            .where = flow().where()};
+  }
   task<T> task_;
 };
 

@@ -60,6 +60,7 @@ class job_list {
   job* tail_ = nullptr;
 };
 
+class state_base;
 class waiter;
 class context;
 class task_locals;
@@ -151,7 +152,14 @@ class context {
 // The part of every coroutine promise that awaiting needs.
 struct promise_base {
   context* flow = nullptr;
+  // Whether who awaits the coroutine can be read from its frame (see task_promise_base).
+  static constexpr bool is_linked = false;
 };
+// The same of a frame whose promise lies where that of most types does.
+template <class P>
+inline constexpr bool is_linked_frame = false;
+template <class P>
+requires(P::is_linked) inline constexpr bool is_linked_frame<P> = alignof(P) <= 2 * sizeof(void*);
 template <class P>
 concept flow_promise = std::is_base_of_v<promise_base, P>;
 
@@ -178,6 +186,12 @@ class waiter : public job {
   // of 1.2 s", "a place in a full queue"), and the flows that run inside the wait.
   virtual std::string waits_for() const = 0;
   virtual void visit_children(flow_visitor&) const {}
+  // The state that the wait is for, if it is for one.
+  virtual const state_base* awaited_state() const noexcept { return nullptr; }
+  // The innermost suspended frame; whether is_linked_frame holds for it.
+  const void* frame() const noexcept { return frame_.address(); }
+  bool has_linked_frame() const noexcept { return linked_; }
+  job_origin origin() const noexcept final;
 
  protected:
   waiter() = default;
@@ -188,6 +202,7 @@ class waiter : public job {
   template <flow_promise P>
   bool suspend(std::coroutine_handle<P> frame) noexcept {
     flow_ = frame.promise().flow;
+    if constexpr (!is_linked_frame<P>) linked_ = false;
     if (flow_->stopping()) {
       stopped_ = true;
       return false;
@@ -199,6 +214,7 @@ class waiter : public job {
   template <flow_promise P>
   void suspend_always(std::coroutine_handle<P> frame) noexcept {
     flow_ = frame.promise().flow;
+    if constexpr (!is_linked_frame<P>) linked_ = false;
     enter(frame);
   }
   // Takes suspend() back: there is nothing to wait for after all.
@@ -237,6 +253,7 @@ class waiter : public job {
   std::coroutine_handle<> frame_;
   context* flow_ = nullptr;
   bool stopped_ = false;
+  bool linked_ = true;
 };
 
 }  // namespace detail

@@ -4,8 +4,7 @@
 // of the task; a program that wants a loop beside its threads makes an event_loop, calls run() on a
 // thread of its own, and submits to it from anywhere.
 //
-// Threads:  submit, map, spawn, shutdown and deliver may be called from any thread; the rest
-// belongs
+// Threads:  submit, map, spawn, shutdown and deliver may be called from any thread; the rest belongs
 //           to the thread in run().
 // Blocks:   run() until shutdown(); nothing else. A blocking get() on the loop's own thread throws
 //           would_deadlock: co_await the future instead.
@@ -40,6 +39,8 @@ struct event_loop_options {
   poller_kind poller = poller_kind::automatic;
   // Who chooses what runs next; null: what has been ready longest. Must outlive the loop.
   plait::schedule* schedule = nullptr;
+  // How long one task may run without a pause before it is reported (inspect/stall.hpp); 0: never.
+  duration stall_after = duration::zero();
 };
 
 namespace detail {
@@ -86,8 +87,7 @@ class event_loop final : public local_executor, private detail::blocking_policy 
   static event_loop* current_or_null() noexcept;
 
   plait::clock& clock() const noexcept;
-  // Which interface the loop got.
-  poller_kind poller() const noexcept;
+  poller_kind poller() const noexcept;  // which interface the loop got
   // The loop's time: read once a turn, so that what happens in one turn happens at one time.
   time_point now() const noexcept;
 

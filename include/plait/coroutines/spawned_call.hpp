@@ -44,6 +44,7 @@ class task_node : public job, public completion {
   const context& flow() const noexcept { return flow_; }
   // "task NAME submitted in ...": what describe() of its future says.
   virtual std::string describe_task() const = 0;
+  virtual const state_base* result() const noexcept = 0;  // what its future shares
 
  protected:
   task_node(loop_queue& queue, const context* parent, const task_origin& origin)
@@ -106,6 +107,11 @@ class spawned_task : public task_node {
 
  private:
   spawned_task *previous_ = nullptr, *next_ = nullptr;
+};
+
+template <class T>
+struct hand_over {
+  task<T> operator()(task<T> t) const noexcept { return t; }
 };
 
 template <class Node, class F, class... Args>
@@ -180,6 +186,13 @@ class spawned_call final : public state<typename task_value<call_result_t<F, Arg
     listener.ended(task_end::value, nullptr);
   }
   std::string describe_task() const override { return describe(); }
+  const state_base* result() const noexcept override { return this; }
+  job_origin origin() const noexcept override {
+    const void* frame = frame_.address();
+    if constexpr (std::is_same_v<F, hand_over<typename task_value<task_type>::type>>)
+      if (frame == nullptr) frame = std::get<0>(args_).frame().address();
+    return {this->flow().own_name().data(), typeid(F).name(), code_of_frame(frame), this->where()};
+  }
   std::string describe() const override {
     // While the task runs, its name may change on its loop's thread.
     const bool readable = this->is_done() || completes_here();
@@ -249,11 +262,6 @@ class spawned_call final : public state<typename task_value<call_result_t<F, Arg
   [[no_unique_address]] F f_;
   [[no_unique_address]] std::tuple<Args...> args_;
   typename task_type::handle frame_;
-};
-
-template <class T>
-struct hand_over {
-  task<T> operator()(task<T> t) const noexcept { return t; }
 };
 
 }  // namespace detail

@@ -41,6 +41,11 @@ struct completion {
   ~completion() = default;
 };
 
+// The code of a suspended coroutine: an address inside its function.
+inline const void* code_of_frame(const void* frame) noexcept {
+  return frame != nullptr ? *static_cast<const void* const*>(frame) : nullptr;
+}
+
 // The frame that continues, or the completion that hears of it, when a task ends.
 class task_promise_base : public promise_base {
  public:
@@ -61,11 +66,28 @@ class task_promise_base : public promise_base {
   final_awaiter final_suspend() const noexcept { return {}; }
   void unhandled_exception() noexcept { error_ = std::current_exception(); }
 
-  void continue_with(std::coroutine_handle<> parent) noexcept { then_ = parent.address(); }
+  template <class P>
+  void continue_with(std::coroutine_handle<P> parent) noexcept {
+    then_ = parent.address();
+    if constexpr (!is_linked_frame<P>)
+      then_ = reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(then_) | is_unlinked);
+  }
   void continue_with(completion& c) noexcept {
     then_ = reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(&c) | is_completion);
   }
   std::exception_ptr& error() noexcept { return error_; }
+
+  // Who awaits: for those who look inside. `frame` is null at the outermost coroutine of a flow.
+  static constexpr bool is_linked = true;
+  struct link {
+    const void* frame;
+    bool linked;  // is_linked_frame of it
+  };
+  link awaited_by() const noexcept {
+    const auto then = reinterpret_cast<std::uintptr_t>(then_);
+    if (then & is_completion) return {nullptr, false};
+    return {reinterpret_cast<const void*>(then & ~is_unlinked), (then & is_unlinked) == 0};
+  }
 
  protected:
   task_promise_base() = default;
@@ -73,12 +95,14 @@ class task_promise_base : public promise_base {
 
  private:
   static constexpr std::uintptr_t is_completion = 1;  // frames and objects are aligned
+  static constexpr std::uintptr_t is_unlinked = 2;
   void ended() noexcept {
     const auto then = reinterpret_cast<std::uintptr_t>(then_);
     if (then & is_completion) {
       reinterpret_cast<completion*>(then - is_completion)->completed();
     } else {
-      flow->queue().next = std::coroutine_handle<>::from_address(then_);
+      flow->queue().next =
+          std::coroutine_handle<>::from_address(reinterpret_cast<void*>(then & ~is_unlinked));
     }
   }
   void* then_ = nullptr;

@@ -37,6 +37,7 @@ class remote_job {
   void reject(std::exception_ptr error) noexcept { state_.finish_exception(std::move(error)); }
   void cancelled() noexcept { state_.finish(state_base::outcome::cancelled); }
   std::string describe() const { return state_.describe(); }
+  job_origin identity() const noexcept { return state_.identity(); }
   bool is_done() const noexcept { return state_.is_done(); }
   // What the state asks of the engine, if it has one yet.
   void assist_engine() noexcept;
@@ -201,6 +202,7 @@ class remote_call final : public state<R>, public remote_job {
   remote_call(const void* where, const F& f, Args&&... args)
       : state<R>(1, where), remote_job(static_cast<state<R>&>(*this), token()) {
     function_codec<F>::encode(request, f);
+    if constexpr (std::is_pointer_v<F>) code_ = reinterpret_cast<const void*>(f);
     encode(std::index_sequence_for<Args...>{}, std::forward<Args>(args)...);
     this->try_claim();  // R1: the engine finishes it; cancel() asks the engine
   }
@@ -226,6 +228,9 @@ class remote_call final : public state<R>, public remote_job {
     return "call of " + demangled(typeid(F).name()) + " submitted to a process pool " +
            describe_address(this->where());
   }
+  job_origin identity() const noexcept override {
+    return {.type = typeid(F).name(), .code = code_, .where = this->where()};
+  }
 
  protected:
   bool request_stop() noexcept override { return withdraw(); }
@@ -240,6 +245,7 @@ class remote_call final : public state<R>, public remote_job {
   void encode(std::index_sequence<I...>, Args&&... args) {
     (encode_as<std::tuple_element_t<I, Arguments>>(std::forward<Args>(args)), ...);
   }
+  const void* code_ = nullptr;  // of f, if it is a function
   template <class T, class Arg>
   void encode_as(Arg&& arg) {
     if constexpr (std::is_same_v<std::remove_cvref_t<Arg>, T>) {

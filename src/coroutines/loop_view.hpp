@@ -1,0 +1,72 @@
+// src/coroutines/loop_view.hpp: a loop as `plait ps` sees it: its tasks, and what it runs.
+//
+// A loop that turns is asked by a job, so that its tasks stand still while they are read; one that
+// does not answer in time is told by what is known from outside: what it began to run, and when.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "inspect/activity.hpp"
+#include "inspect/registry.hpp"
+#include "inspect/stall_watch.hpp"
+#include "plait/coroutines/event_loop.hpp"
+
+namespace plait::detail {
+
+// One flow, as plain data.
+struct task_record {
+  std::string name, waits_for;
+  job_origin origin;                    // without its name
+  bool suspended = false;               // else it runs or is ready to
+  std::vector<const void*> coroutines;  // code of those that await each other, outermost first
+  std::size_t more_coroutines = 0;      // left out between the first and the second
+  std::vector<std::size_t> awaits;      // indices of records: children, and tasks whose futures
+  const state_base* awaited = nullptr;  // compared, never followed
+  origin_copy awaited_call;             // if that is a call of another engine
+};
+
+struct loop_tasks {
+  static constexpr std::size_t most = 10'000;  // that are told; all are counted
+  std::vector<task_record> tasks;
+  std::size_t more = 0;
+};
+
+// On the loop's thread.
+loop_tasks read_tasks(spawned_task* live);
+
+class loop_view final : public inspected {
+ public:
+  loop_view(event_loop& loop, spawned_task* const& live, duration stall_after)
+      : inspected(engine_kind::loop),
+        loop_(loop),
+        live_(live),
+        stalls_(running_, thread_, stall_after) {
+    enter();
+  }
+  ~loop_view() { leave(); }
+
+  // The loop's thread has come, or goes: 0. Whoever sees it may use the loop, which is complete.
+  void set_thread(int tid) noexcept { thread_.store(tid, std::memory_order_release); }
+  bool is_watched() const noexcept { return watched() || stalls_.is_on(); }
+  // Instead of job::run() when somebody may be watching.
+  void run_watched(job& j) noexcept {
+    if (!is_watched()) return j.run();
+    const watched_run scope(running_, j.origin());
+    if (stalls_.is_on()) stalls_.begun();
+    j.run();
+  }
+  void describe(inspection& into) override;
+
+ private:
+  struct question;
+  event_loop& loop_;
+  spawned_task* const& live_;
+  std::atomic<int> thread_{0};
+  activity running_;
+  stall_watch stalls_;  // the last: it looks at those two
+};
+
+}  // namespace plait::detail

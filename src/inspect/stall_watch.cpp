@@ -1,0 +1,169 @@
+#include "inspect/stall_watch.hpp"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstdio>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "inspect/symbols.hpp"
+#include "plait/inspect/stall.hpp"
+
+namespace plait {
+namespace {
+
+void write_line(const stall_report& stall) noexcept {
+  try {
+    std::string line = "plait: the loop on thread " + std::to_string(stall.thread) +
+                       " does not turn: it has been running " +
+                       (stall.task.empty() ? "something" : stall.task) + " for " +
+                       detail::to_text(stall.running);
+    if (!stall.submitted.empty()) line += " (submitted in " + stall.submitted + ")";
+    line += "\n";
+    std::fwrite(line.data(), 1, line.size(), stderr);
+  } catch (...) {
+    std::fputs("plait: a loop does not turn (and no memory to say which)\n", stderr);
+  }
+}
+
+std::atomic<stall_handler> handler{write_line};
+
+}  // namespace
+
+stall_handler set_stall_handler(stall_handler next) noexcept {
+  return handler.exchange(next != nullptr ? next : write_line);
+}
+
+namespace detail {
+
+class stall_watcher {
+ public:
+  // Never destroyed: loops of static duration outlive it otherwise.
+  static stall_watcher& instance() {
+    static stall_watcher& only = *new stall_watcher;
+    return only;
+  }
+
+  void add(stall_watch& w) {
+    const std::lock_guard hold(mutex_);
+    if (first_ == nullptr) start();
+    w.next_ = first_;
+    if (first_ != nullptr) first_->previous_ = &w;
+    first_ = &w;
+    changed_.notify_one();
+  }
+  // After this the watcher does not touch it.
+  void remove(stall_watch& w) noexcept {
+    std::unique_lock hold(mutex_);
+    (w.previous_ != nullptr ? w.previous_->next_ : first_) = w.next_;
+    if (w.next_ != nullptr) w.next_->previous_ = w.previous_;
+    if (first_ != nullptr) return;
+    std::thread last = std::move(thread_);
+    changed_.notify_one();
+    hold.unlock();
+    if (last.get_id() != std::this_thread::get_id()) return last.join();
+    last.detach();  // the handler ended the last loop: it returns to a watcher with nothing to do
+  }
+  void wake(stall_watch& w) noexcept {
+    const std::lock_guard hold(mutex_);
+    w.quiet_.store(false, std::memory_order_relaxed);
+    changed_.notify_one();
+  }
+
+ private:
+  void start() {
+    sigset_t all, before;  // no handler of the program's signals runs on our thread
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    try {
+      thread_ = std::thread([this, mine = ++generation_] { watch(mine); });
+    } catch (...) {
+      pthread_sigmask(SIG_SETMASK, &before, nullptr);
+      throw;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  }
+
+  void watch(std::uint64_t mine) noexcept {
+    pthread_setname_np(pthread_self(), "plait-stalls");
+    symbols names;
+    std::unique_lock hold(mutex_);
+    while (first_ != nullptr && generation_ == mine) {
+      std::int64_t pause = INT64_MAX;
+      std::vector<found> stalls;
+      for (stall_watch* w = first_; w != nullptr; w = w->next_)
+        if (!w->quiet_.load(std::memory_order_relaxed)) pause = std::min(pause, look(*w, stalls));
+      hold.unlock();
+      for (const auto& f : stalls) tell(f, names);
+      hold.lock();
+      if (first_ == nullptr || generation_ != mine) return;
+      if (pause == INT64_MAX) {
+        changed_.wait(hold,
+                      [&] { return first_ == nullptr || generation_ != mine || !all_quiet(); });
+      } else {
+        changed_.wait_for(hold, std::chrono::nanoseconds(pause));
+      }
+    }
+  }
+  bool all_quiet() const noexcept {
+    for (const stall_watch* w = first_; w != nullptr; w = w->next_)
+      if (!w->quiet_.load(std::memory_order_relaxed)) return false;
+    return true;
+  }
+
+  struct found {
+    activity::snapshot run;
+    int thread;
+  };
+  // How long until it is worth another look; INT64_MAX when the loop has become quiet.
+  static std::int64_t look(stall_watch& w, std::vector<found>& stalls) noexcept {
+    auto now = w.loop_.read();
+    if (!now.running && now.runs == w.seen_) {
+      w.quiet_.store(true, std::memory_order_relaxed);  // S2
+      now = w.loop_.read();
+      if (!now.running && now.runs == w.seen_) return INT64_MAX;
+      w.quiet_.store(false, std::memory_order_relaxed);
+    }
+    w.seen_ = now.runs;
+    if (!now.running || w.reported_ == now.runs) return w.after_ / 2 + 1;
+    const std::int64_t left = w.after_ - (monotonic_time() - now.began);
+    if (left > 0) return std::max(left, w.after_ / 8) + 1;
+    w.reported_ = now.runs;
+    try {
+      stalls.push_back({now, w.thread_.load(std::memory_order_relaxed)});
+    } catch (...) {  // no memory to say so
+    }
+    return w.after_ / 2 + 1;
+  }
+  static void tell(const found& f, symbols& names) noexcept {
+    try {
+      stall_report report{names.label(f.run.what.view()), "",
+                          duration(monotonic_time() - f.run.began), f.thread};
+      if (f.run.what.where != nullptr) report.submitted = names.find(f.run.what.where).function;
+      handler.load()(report);
+    } catch (...) {  // no memory to say so
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  stall_watch* first_ = nullptr;
+  std::uint64_t generation_ = 0;
+  std::thread thread_;
+};
+
+stall_watch::stall_watch(const activity& loop, const std::atomic<int>& thread, duration after)
+    : loop_(loop), thread_(thread), after_(std::max<std::int64_t>(after.count(), 0)) {
+  if (is_on()) stall_watcher::instance().add(*this);
+}
+stall_watch::~stall_watch() {
+  if (is_on()) stall_watcher::instance().remove(*this);
+}
+void stall_watch::wake() noexcept { stall_watcher::instance().wake(*this); }
+
+}  // namespace detail
+}  // namespace plait

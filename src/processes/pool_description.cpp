@@ -1,0 +1,54 @@
+// What `plait ps` shows of a pool: its workers, the call that each runs, and for how long.
+#include "processes/process_engine.hpp"
+
+namespace plait::detail {
+
+void process_engine::describe(inspection& into) {
+  struct row {
+    int pid;
+    std::size_t queued;
+    activity::snapshot run;
+  };
+  const auto number = [](std::size_t n) { return static_cast<std::int64_t>(n); };
+  const auto now = statistics();
+  std::vector<row> rows;
+  {
+    const std::lock_guard hold(mutex_);
+    for (std::size_t i = 0; i < seat_count_; ++i) {
+      const seat& s = seat_at(i);
+      if (s.state == seat::life::empty) continue;
+      row& r = rows.emplace_back(s.shared->pid.load(std::memory_order_relaxed), 0);
+      for (std::uint32_t q = s.harvested; q != s.placed; ++q) {
+        const remote_job* job = s.jobs[q % slot_count];
+        if (job == nullptr) continue;
+        const slot& at = s.slot_of(q);
+        const auto state = at.state.load(std::memory_order_acquire);
+        r.queued += state == slot_state::queued;
+        if (state != slot_state::running) continue;
+        r.run.running = true;
+        r.run.what = origin_copy(job->identity());
+        r.run.began = at.began.load(std::memory_order_relaxed);
+      }
+    }
+  }
+  auto& out = into.out;
+  out.begin_object();
+  out.field("max_workers", number(limit()));
+  out.field("queued", number(now.queued));
+  out.field("unfinished", number(now.unfinished));
+  out.field("started", number(now.started));
+  out.field("crashed", number(now.crashed));
+  out.key("workers").begin_array();
+  for (const row& r : rows) {
+    out.begin_object();
+    out.field("pid", r.pid);
+    out.field("state", r.run.running ? "running" : "idle");
+    out.field("queued", number(r.queued));
+    if (r.run.running) write_run(into, r.run);
+    out.end_object();
+  }
+  out.end_array();
+  out.end_object();
+}
+
+}  // namespace plait::detail
