@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "plait/testing/seed.hpp"
 #include "virtual_run.hpp"
 
 using namespace std::chrono_literals;
@@ -296,6 +298,184 @@ TEST(Queue, AStopOfAPutInEveryStateLosesAndDoublesNothing) {
     EXPECT_EQ(put, (std::vector<int>{3, 4}));
     EXPECT_EQ(queue.get_nowait(), 4);
     EXPECT_TRUE(queue.empty());
+  });
+}
+
+TEST(Queue, ClosedGivesWhatIsThereAndTakesNoMore) {
+  virtual_run([]() -> plait::task<> {
+    plait::queue<int> queue;
+    EXPECT_FALSE(queue.closed());
+    queue.put_nowait(1);
+    queue.put_nowait(2);
+    queue.put_nowait(3);
+    queue.close();
+    queue.close();
+    EXPECT_TRUE(queue.closed());
+    EXPECT_THROW(queue.put_nowait(4), plait::queue_closed);
+    EXPECT_TRUE(co_await throws<plait::queue_closed>(queue.put(4)));
+    EXPECT_EQ(queue.size(), 3u);
+    EXPECT_EQ(co_await queue.get(), 1);
+    EXPECT_EQ(queue.get_nowait(), 2);
+    EXPECT_EQ(co_await queue.next(), std::optional(3));
+    EXPECT_TRUE(co_await throws<plait::queue_closed>(queue.get()));
+    EXPECT_THROW(queue.get_nowait(), plait::queue_closed);
+    EXPECT_EQ(co_await queue.next(), std::nullopt);
+  });
+}
+
+TEST(Queue, NextGoesThroughTheItemsUntilTheQueueIsClosed) {
+  virtual_run([]() -> plait::task<> {
+    plait::queue<std::unique_ptr<int>> queue(2);
+    int sum = 0;
+    const auto consumer = [&]() -> plait::task<> {
+      while (const auto item = co_await queue.next()) {
+        sum += **item;
+        queue.task_done();
+      }
+    };
+    const auto producer = [&]() -> plait::task<> {
+      for (int i = 1; i <= 100; ++i) co_await queue.put(std::make_unique<int>(i));
+      queue.close();
+      co_await queue.join();
+    };
+    co_await plait::gather(consumer(), producer(), consumer());
+    EXPECT_EQ(sum, 5050);
+  });
+}
+
+TEST(Queue, CloseWakesWhoWaitsForItems) {
+  virtual_run([]() -> plait::task<> {
+    plait::queue<int> queue;
+    const auto getter = [&]() -> plait::task<bool> {
+      return throws<plait::queue_closed>(queue.get());
+    };
+    const auto next = [&]() -> plait::task<bool> {
+      co_return (co_await queue.next()) == std::nullopt;
+    };
+    auto a = plait::spawn(getter());
+    auto b = plait::spawn(next());
+    auto c = plait::spawn(getter());
+    co_await let_others_run();
+    queue.close();
+    EXPECT_TRUE(co_await a);
+    EXPECT_TRUE(co_await b);
+    EXPECT_TRUE(co_await c);
+  });
+}
+
+// As Python's Queue.shutdown(): a put that still waits for room is refused.
+TEST(Queue, CloseRefusesThePutsThatWaitForRoom) {
+  virtual_run([]() -> plait::task<> {
+    plait::queue<int> queue(1);
+    queue.put_nowait(0);
+    const auto putter = [&](int item) { return throws<plait::queue_closed>(queue.put(item)); };
+    auto a = plait::spawn(putter(1));
+    auto b = plait::spawn(putter(2));
+    co_await let_others_run();
+    queue.close();
+    EXPECT_TRUE(co_await a);
+    EXPECT_TRUE(co_await b);
+    EXPECT_EQ(co_await queue.get(), 0);
+    EXPECT_TRUE(queue.empty());
+    EXPECT_EQ(co_await queue.next(), std::nullopt);
+    queue.task_done();
+    EXPECT_THROW(queue.task_done(), plait::invalid_state);  // what was refused does not count
+  });
+}
+
+TEST(Queue, ClosedIsJoinedOnceWhatItHeldIsDone) {
+  virtual_run([]() -> plait::task<> {
+    plait::queue<int> queue;
+    queue.put_nowait(1);
+    queue.put_nowait(2);
+    queue.close();
+    auto f = plait::spawn([](plait::queue<int>& q) -> plait::task<> { co_await q.join(); }(queue));
+    for (int i = 0; i < 2; ++i) {
+      co_await let_others_run();
+      EXPECT_FALSE(f.done());
+      queue.get_nowait();
+      queue.task_done();
+    }
+    co_await f;
+  });
+}
+
+TEST(Queue, AStopOfNextInEveryStateLosesNothing) {
+  virtual_run([]() -> plait::task<> {
+    plait::queue<int> queue;
+    std::vector<int> got;
+    bool ended = false;
+    const auto getter = [&]() -> plait::task<> {
+      while (const auto item = co_await queue.next()) got.push_back(*item);
+      ended = true;
+      co_await plait::sleep(1h);
+    };
+    auto f = plait::spawn(getter());  // waiting
+    co_await let_others_run();
+    f.cancel();
+    EXPECT_TRUE(co_await throws<plait::cancelled_error>(f));
+    f = plait::spawn(getter());  // handed over
+    co_await let_others_run();
+    f.cancel();
+    queue.put_nowait(1);
+    EXPECT_TRUE(co_await throws<plait::cancelled_error>(f));
+    EXPECT_EQ(got, (std::vector<int>{1}));
+    f = plait::spawn(getter());  // closed, while the stop is on its way
+    co_await let_others_run();
+    EXPECT_FALSE(ended);
+    f.cancel();
+    queue.close();
+    EXPECT_TRUE(co_await throws<plait::cancelled_error>(f));
+    EXPECT_TRUE(ended);
+  });
+}
+
+TEST(Queue, AStopOfAPutThatCloseHasRefusedStaysARefusal) {
+  virtual_run([]() -> plait::task<> {
+    plait::queue<int> queue(1);
+    queue.put_nowait(0);
+    bool refused = false;
+    auto f = plait::event_loop::current().submit([&]() -> plait::task<> {
+      refused = co_await throws<plait::queue_closed>(queue.put(1));
+      co_await plait::sleep(1h);
+    });
+    co_await let_others_run();
+    f.cancel();
+    queue.close();
+    EXPECT_TRUE(co_await throws<plait::cancelled_error>(f));
+    EXPECT_TRUE(refused);
+    EXPECT_EQ(queue.size(), 1u);
+  });
+}
+
+TEST(Queue, AHundredThousandWaitersMayBeStoppedAtOnceInAnyOrder) {
+  virtual_run([]() -> plait::task<> {
+    plait::testing::random_source random;
+    plait::queue<int> empty, full(1);
+    full.put_nowait(0);
+    std::vector<plait::future<>> waiting;
+    const auto getter = [&]() -> plait::task<> { co_await empty.get(); };
+    const auto putter = [&]() -> plait::task<> { co_await full.put(1); };
+    for (int i = 0; i < 50'000; ++i) {
+      waiting.push_back(plait::spawn(getter()));
+      waiting.push_back(plait::spawn(putter()));
+    }
+    co_await let_others_run();
+    auto last_getter = plait::spawn(getter());
+    auto last_putter = plait::spawn(putter());
+    co_await let_others_run();
+    for (std::size_t i = waiting.size() - 1; i > 0; --i)
+      std::swap(waiting[i], waiting[static_cast<std::size_t>(random.below(i + 1))]);
+    for (auto& f : waiting) f.cancel();
+    int cancelled = 0;
+    for (auto& f : waiting) cancelled += co_await throws<plait::cancelled_error>(f);
+    EXPECT_EQ(cancelled, 100'000);
+    empty.put_nowait(1);
+    co_await last_getter;
+    EXPECT_EQ(full.get_nowait(), 0);
+    co_await last_putter;
+    EXPECT_EQ(full.get_nowait(), 1);
+    EXPECT_TRUE(full.empty());
   });
 }
 

@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "plait/testing/seed.hpp"
 #include "virtual_run.hpp"
 
 using namespace std::chrono_literals;
@@ -91,6 +92,25 @@ TEST(Semaphore, PermitsAreReleasedOnceOnEveryWayOut) {
     };
     EXPECT_TRUE(co_await throws<std::runtime_error>(failing()));
     EXPECT_EQ(semaphore.available(), 2u);
+  });
+}
+
+TEST(Semaphore, TryAcquireTakesAFreePermitAndNeverWaits) {
+  virtual_run([]() -> plait::task<> {
+    plait::semaphore semaphore{1};
+    {
+      auto permit = semaphore.try_acquire();
+      EXPECT_TRUE(permit.has_value());
+      EXPECT_FALSE(semaphore.try_acquire().has_value());
+      auto f = plait::spawn([](plait::semaphore& s) -> plait::task<> {
+        const auto mine = co_await s.acquire();
+      }(semaphore));
+      co_await let_others_run();
+      permit.reset();
+      EXPECT_FALSE(semaphore.try_acquire().has_value());  // handed over to the one who waits
+      co_await f;
+    }
+    EXPECT_EQ(semaphore.available(), 1u);
   });
 }
 
@@ -205,6 +225,36 @@ TEST(Semaphore, AStoppedWaiterLeavesItsPlaceToTheNext) {
     held.release();
     co_await let_others_run();
     EXPECT_EQ(served, (std::vector<int>{1, 2, 4}));
+  });
+}
+
+// Taking each out of the line by walking the line would be five thousand million steps.
+TEST(Semaphore, AHundredThousandWaitersMayBeStoppedAtOnceInAnyOrder) {
+  virtual_run([]() -> plait::task<> {
+    plait::testing::random_source random;
+    plait::semaphore semaphore{1};
+    auto held = semaphore.try_acquire();
+    int inside = 0;
+    const auto visitor = [&]() -> plait::task<> {
+      const auto permit = co_await semaphore.acquire();
+      ++inside;
+    };
+    std::vector<plait::future<>> waiting;
+    for (int i = 0; i < 100'000; ++i) waiting.push_back(plait::spawn(visitor()));
+    co_await let_others_run();
+    auto survivor = plait::spawn(visitor());
+    co_await let_others_run();
+    for (std::size_t i = waiting.size() - 1; i > 0; --i)
+      std::swap(waiting[i], waiting[static_cast<std::size_t>(random.below(i + 1))]);
+    for (auto& f : waiting) f.cancel();
+    int cancelled = 0;
+    for (auto& f : waiting) cancelled += co_await throws<plait::cancelled_error>(f);
+    EXPECT_EQ(cancelled, 100'000);
+    EXPECT_EQ(inside, 0);
+    held.reset();
+    co_await survivor;
+    EXPECT_EQ(inside, 1);
+    EXPECT_EQ(semaphore.available(), 1u);
   });
 }
 

@@ -44,16 +44,6 @@ class job_list {
     if (first != nullptr) head_ = first->next;
     return static_cast<Job*>(first);
   }
-  // Linear: for cancellation, which is rare.
-  void remove(Job& unwanted) noexcept {
-    job* before = nullptr;
-    for (job* j = head_; j != nullptr; before = std::exchange(j, j->next)) {
-      if (j != &unwanted) continue;
-      (before != nullptr ? before->next : head_) = j->next;
-      if (tail_ == j) tail_ = before;
-      return;
-    }
-  }
 
  private:
   job* head_ = nullptr;
@@ -72,6 +62,7 @@ struct loop_queue {
   context* running = nullptr;    // the flow whose code runs right now
   std::coroutine_handle<> next;  // what the trampoline runs when the present frame returns
   job_list<job> ready;           // what runs after that, in order
+  std::uint16_t last_turn = 0;   // see context::number()
 };
 
 // Called with each flow that runs inside a wait.
@@ -91,7 +82,8 @@ class context {
       : queue_(&queue),
         parent_(parent),
         where_(reinterpret_cast<std::uintptr_t>(where)),
-        stopping_(0) {}
+        stopping_(0),
+        turn_(0) {}
   context(const context&) = delete;
   context& operator=(const context&) = delete;
   ~context() {
@@ -101,6 +93,12 @@ class context {
   loop_queue& queue() const noexcept { return *queue_; }
   event_loop& loop() const noexcept { return *queue_->owner; }
   bool stopping() const noexcept { return stopping_ != 0; }
+  // Tells flows apart, also from those that have ended: for a number to come again takes the same
+  // address and 32,768 flows that were asked for theirs.
+  std::uint64_t number() noexcept {
+    while (turn_ == 0) turn_ = ++queue_->last_turn & 0x7fff;
+    return static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(this)) << 15 | turn_;
+  }
   // What the flow is suspended on; null while it runs or is about to.
   const waiter* waiting() const noexcept { return waiting_; }
   void request_stop() noexcept;
@@ -147,6 +145,7 @@ class context {
   std::uintptr_t extras_ = 0;
   std::uint64_t where_ : 48;  // addresses of programs have 47 bits, or 48
   std::uint64_t stopping_ : 1;
+  std::uint64_t turn_ : 15;  // of number(); 0 until it is asked for
 };
 
 // The part of every coroutine promise that awaiting needs.
@@ -235,6 +234,8 @@ class waiter : public job {
     stopped_ = true;
     resume_soon();
   }
+  // As give_up, for a wait that has something to finish first: check() will throw.
+  void give_up_later() noexcept { stopped_ = true; }
   // In await_resume.
   void check() const {
     if (stopped_) [[unlikely]]

@@ -3,6 +3,8 @@
 //   plait::semaphore semaphore{50};
 //   const auto permit = co_await semaphore.acquire();   // released when `permit` leaves scope
 //
+// There is no bounded variant: a permit is an object, which cannot be released twice.
+//
 // Threads:  belongs to one loop.
 // Order:    first come, first served; release hands the permit to the one who waits longest.
 // Stops:    a stopped wait has no permit; a permit already handed over arrives.
@@ -12,8 +14,9 @@
 
 #include <coroutine>
 #include <cstddef>
+#include <optional>
 
-#include "plait/coroutines/context.hpp"
+#include "plait/coroutines/wait_list.hpp"
 
 namespace plait {
 
@@ -22,8 +25,9 @@ class semaphore {
   explicit semaphore(std::size_t permits) noexcept : free_(permits) {}
   semaphore(const semaphore&) = delete;
   semaphore& operator=(const semaphore&) = delete;
-  // Tasks that still wait for a permit are cancelled. Permits must be gone before their semaphore.
-  ~semaphore();
+  // Tasks that still wait for a permit are cancelled. Permits must be gone before their semaphore,
+  // those too whose task has not run on yet.
+  ~semaphore() = default;
 
   class [[nodiscard]] permit {
    public:
@@ -47,16 +51,22 @@ class semaphore {
   class awaiter;
   // co_await gives a permit.
   [[nodiscard]] awaiter acquire() noexcept;
+  // The same at once, or nothing if it would have to wait.
+  [[nodiscard]] std::optional<permit> try_acquire() noexcept {
+    if (free_ == 0) return std::nullopt;
+    --free_;
+    return permit(*this);
+  }
   // Permits that nobody holds.
   std::size_t available() const noexcept { return free_; }
 
  private:
   void release() noexcept;
   std::size_t free_;
-  detail::job_list<awaiter> waiting_;
+  detail::wait_list<awaiter> waiting_;  // not empty only while no permit is free
 };
 
-class semaphore::awaiter final : public detail::waiter {
+class semaphore::awaiter final : public detail::listed_waiter {
  public:
   explicit awaiter(semaphore& s) noexcept : semaphore_(s) {}
   bool await_ready() const noexcept { return false; }
@@ -79,8 +89,6 @@ class semaphore::awaiter final : public detail::waiter {
   std::string waits_for() const override { return "a permit of a semaphore"; }
 
  private:
-  friend semaphore;
-  void abandon() noexcept { give_up(); }
   void stop() noexcept override {
     semaphore_.waiting_.remove(*this);
     give_up();
@@ -90,13 +98,9 @@ class semaphore::awaiter final : public detail::waiter {
 
 inline semaphore::awaiter semaphore::acquire() noexcept { return awaiter(*this); }
 
-inline semaphore::~semaphore() {
-  while (awaiter* w = waiting_.pop()) w->abandon();
-}
-
 inline void semaphore::release() noexcept {
   if (awaiter* next = waiting_.pop()) {
-    next->resume_soon();
+    next->granted();
   } else {
     ++free_;
   }
