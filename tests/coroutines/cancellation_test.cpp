@@ -133,6 +133,22 @@ TEST(Cancellation, ATaskMayCancelItself) {
   });
 }
 
+// As asyncio's test_cancel_at_end, with the other end: what is done is done.
+TEST(Cancellation, ATaskThatIsCancelledInItsLastStepKeepsItsValue) {
+  virtual_run([]() -> plait::task<> {
+    plait::future<int> self;
+    const auto body = [&]() -> plait::task<int> {
+      co_await plait::sleep(1s);
+      EXPECT_TRUE(self.cancel());
+      co_return 7;
+    };
+    self = plait::event_loop::current().submit(body);
+    const auto copy = self;
+    EXPECT_EQ(co_await copy, 7);
+    EXPECT_FALSE(copy.cancelled());
+  });
+}
+
 TEST(Cancellation, SiblingsMayCancelEachOtherInOneTurn) {
   virtual_run([]() -> plait::task<> {
     plait::future<> a, b;
