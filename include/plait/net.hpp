@@ -5,6 +5,7 @@
 #include "plait/net/endpoint.hpp"
 #include "plait/net/errors.hpp"
 #include "plait/net/exit_status.hpp"
+#include "plait/net/file.hpp"
 #include "plait/net/pipe.hpp"
 #include "plait/net/resolve.hpp"
 #include "plait/net/run_command.hpp"
@@ -13,3 +14,5 @@
 #include "plait/net/subprocess.hpp"
 #include "plait/net/tcp_listener.hpp"
 #include "plait/net/tcp_stream.hpp"
+#include "plait/net/udp_socket.hpp"
+#include "plait/net/whole_file.hpp"

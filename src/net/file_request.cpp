@@ -7,6 +7,8 @@
 #include <cerrno>
 
 #include "plait/coroutines/await_future.hpp"
+#include "plait/coroutines/event_loop.hpp"
+#include "plait/coroutines/io_operation.hpp"
 #include "plait/threads/thread_pool_executor.hpp"
 
 namespace plait::net {
@@ -46,6 +48,13 @@ long read_from_cache(const file_request& r) noexcept {
   return ::preadv2(r.fd, &into, 1, r.offset, RWF_NOWAIT);
 }
 
+plait::detail::io_call ring_call(file_request::act what) noexcept {
+  using plait::detail::io_call;
+  return what == file_request::act::read    ? io_call::read
+         : what == file_request::act::write ? io_call::write
+                                            : io_call::sync;
+}
+
 // Throws cancelled_error in a flow that is stopping, as any other await does.
 struct stop_check {
   bool await_ready() const noexcept { return false; }
@@ -72,6 +81,12 @@ task<long> perform(file_request request) {
   if (request.what == file_request::act::read) {
     const long got = read_from_cache(request);
     if (got > 0) co_return got;
+  }
+  if (request.what != file_request::act::truncate &&
+      event_loop::current().poller() == poller_kind::io_uring) {
+    co_return co_await plait::detail::io_operation(ring_call(request.what), request.fd,
+                                                   request.data, request.size,
+                                                   static_cast<std::uint64_t>(request.offset));
   }
   co_return co_await file_threads().submit(perform_now, request);
 }
