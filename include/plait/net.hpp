@@ -1,4 +1,5 @@
-// plait/net.hpp: TCP on the event loop: streams, listeners, and the addresses of names.
+// plait/net.hpp: the network and the operating system on the event loop: TCP, datagrams, names;
+// programs, signals, pipes and files.
 #pragma once
 
 #include "plait/net/command.hpp"
