@@ -1,10 +1,25 @@
 #include "plait/net/run_until_signal.hpp"
 
-#include <csignal>
+#include <signal.h>
 
 namespace plait::net::detail {
 
-signal_set ending_signals() { return signal_set(SIGINT, SIGTERM); }
+namespace {
+
+bool ignored(int signal) noexcept {
+  struct sigaction present {};
+  sigaction(signal, nullptr, &present);
+  return present.sa_handler == SIG_IGN;
+}
+
+}  // namespace
+
+std::optional<signal_set> ending_signals() {
+  const bool interrupt = !ignored(SIGINT), terminate = !ignored(SIGTERM);
+  if (interrupt && terminate) return signal_set(SIGINT, SIGTERM);
+  if (interrupt || terminate) return signal_set(interrupt ? SIGINT : SIGTERM);
+  return std::nullopt;
+}
 
 task<> stop_at_signal(signal_set signals, any_future main, std::optional<int>& arrived) {
   {

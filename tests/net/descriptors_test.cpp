@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -87,6 +88,25 @@ TEST(Descriptors, AcceptWaitsUntilThereIsOneAgain) {
   const clock_t before = std::clock();
   plait::run(accept_without_descriptors());
   EXPECT_LT(std::clock() - before, CLOCKS_PER_SEC) << "it spins";
+}
+
+// With a few descriptors: too few for the pipes, or enough for them and none for the child's end.
+TEST(Descriptors, ASubprocessStartsOrSaysThatThereAreNone) {
+  namespace net = plait::net;
+  const auto what = net::command("/bin/true").in(net::redirect::pipe()).out(net::redirect::pipe());
+  bool started = false;
+  for (std::size_t few = 0; few < 10; ++few) {
+    all_descriptors held;
+    held.release(few);
+    try {
+      net::subprocess::start(what);
+      started = true;
+    } catch (const net::descriptors_exhausted&) {
+      EXPECT_FALSE(started) << "it started with fewer than " << few;
+    }
+  }
+  EXPECT_TRUE(started);
+  EXPECT_EQ(waitpid(-1, nullptr, WNOHANG), -1) << "no child is left";
 }
 
 }  // namespace

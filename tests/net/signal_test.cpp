@@ -249,6 +249,20 @@ TEST(RunUntilSignal, ATaskThatCatchesTheStopReturnsItsValue) {
   EXPECT_EQ(run_until_signal(main()), "saved");
 }
 
+TEST(RunUntilSignal, ASignalThatWasIgnoredStaysSo) {
+  auto main = []() -> plait::task<int> {
+    raise(SIGINT);
+    for (int i = 0; i < 10; ++i) co_await plait::sleep(0ms);
+    co_return 1;
+  };
+  signal(SIGINT, SIG_IGN);
+  EXPECT_EQ(run_until_signal(main()), 1);
+  signal(SIGTERM, SIG_IGN);
+  EXPECT_EQ(run_until_signal(main()), 1);
+  signal(SIGINT, SIG_DFL);
+  signal(SIGTERM, SIG_DFL);
+}
+
 TEST(RunUntilSignalDeathTest, TheSecondSignalEndsAProgramWhoseCleanUpHangs) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   auto main = []() -> plait::task<> {

@@ -10,7 +10,8 @@
 //
 // plait::run(), in which the first SIGINT or SIGTERM stops the main task: its innermost await throws
 // cancelled_error, and what it owns is put in order on the way out. From then on the signals do what
-// they did before, so that a second Ctrl-C ends a program whose clean-up hangs.
+// they did before, so that a second Ctrl-C ends a program whose clean-up hangs. A signal that is
+// ignored when the program starts (nohup, a shell's background job) stays ignored.
 //
 // Blocks:   until the main task has ended.
 // Throws:   interrupted, if the task ended by that stop; else what the task threw. A task that
@@ -42,15 +43,15 @@ class interrupted : public cancelled_error {
 
 namespace detail {
 
-// SIGINT and SIGTERM.
-signal_set ending_signals();
+// SIGINT and SIGTERM, without those that this program was started to ignore.
+std::optional<signal_set> ending_signals();
 // Waits for one, lets go of them, and stops the main task.
 task<> stop_at_signal(signal_set signals, any_future main, std::optional<int>& arrived);
 
 template <class T>
 task<T> until_signal(task<T> main, signal_set signals, std::optional<int>& arrived) {
   auto running = spawn(std::move(main));
-  auto watching = spawn(stop_at_signal(std::move(signals), running, arrived));
+  const auto watching = spawn(stop_at_signal(std::move(signals), running, arrived));
   const struct ends {  // the loop waits for it
     const any_future& watch;
     ~ends() { watch.cancel(); }
@@ -68,7 +69,9 @@ task<T> until_signal(task<T> main, signal_set signals, std::optional<int>& arriv
 template <class T>
 T run_until_signal(task<T> main, event_loop_options options = {}) {
   std::optional<int> arrived;
-  return run(detail::until_signal(std::move(main), detail::ending_signals(), arrived), options);
+  auto signals = detail::ending_signals();
+  if (!signals) return run(std::move(main), options);
+  return run(detail::until_signal(std::move(main), std::move(*signals), arrived), options);
 }
 
 }  // namespace plait::net
