@@ -5,3 +5,4 @@
 
 #include "plait/inspect/door.hpp"
 #include "plait/inspect/stall.hpp"
+#include "plait/inspect/trace.hpp"

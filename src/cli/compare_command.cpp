@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <memory>
@@ -25,6 +26,7 @@ struct compare_options {
   std::string url;
   std::string python;
   std::string html;
+  std::string trace;
   enum class output { text, json } format = output::text;
   enum class size { full, quick } how = size::full;
 };
@@ -130,9 +132,39 @@ comparison measure_all(const compare_options& options) {
   return c;
 }
 
+// The measurements run in processes of their own: each adds to one file, between the brackets of an
+// array that this one writes.
+class joint_trace {
+ public:
+  explicit joint_trace(const std::string& path) : path_(path) {
+    unsetenv("PLAIT_TRACE");
+    if (path_.empty()) return;
+    std::ofstream file(path_, std::ios::binary | std::ios::trunc);
+    file << "[\n";
+    if (!file.flush())
+      refuse(fmt::format("cannot write {}: {}; choose another file for --trace", path_,
+                         std::strerror(errno)));
+    setenv("PLAIT_TRACE_JOIN", path_.c_str(), 1);
+  }
+  ~joint_trace() {
+    if (path_.empty()) return;
+    unsetenv("PLAIT_TRACE_JOIN");
+    std::ofstream(path_, std::ios::binary | std::ios::app)
+        << R"({"ph":"M","name":"trace_end","pid":0,"args":{}})"
+        << "\n]\n";
+  }
+  joint_trace(const joint_trace&) = delete;
+  joint_trace& operator=(const joint_trace&) = delete;
+
+ private:
+  const std::string path_;
+};
+
 exit_status compare(const compare_options& options) {
   require_writable(options.html);
+  std::optional<joint_trace> trace(options.trace);
   const comparison c = measure_all(options);
+  trace.reset();
   if (!options.html.empty()) write_html(options.html, html_report(c));
   write_stdout(options.format == compare_options::output::json
                    ? json_report(c).dump(2) + "\n"
@@ -162,6 +194,10 @@ void add_compare_command(CLI::App& tool, command_run& chosen) {
       "--json", [options] { options->format = compare_options::output::json; },
       "One JSON object on standard output");
   command->add_option("--html", options->html, "Write one self-contained page with charts as well")
+      ->type_name("FILE");
+  command
+      ->add_option("--trace", options->trace,
+                   "Write a timeline for ui.perfetto.dev as well; figures are then a traced run's")
       ->type_name("FILE");
   command
       ->add_option("--url", options->url,

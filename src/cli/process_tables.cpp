@@ -64,6 +64,11 @@ std::string seconds_of(const json& run) {
 std::string place_of(const json& object, const char* key) {
   return object.contains(key) ? describe_place(object.at(key)) : "";
 }
+// A thread that runs a call may be asleep in it.
+std::string state_of(const json& thread) {
+  const std::string kernel = thread.value("kernel", "");
+  return kernel.starts_with("asleep") ? kernel : thread.value("state", "");
+}
 std::string call_of(const json& run) { return short_name(run.value("call", "")); }
 
 std::string loop_text(const json& loop, const painter& paint) {
@@ -73,6 +78,7 @@ std::string loop_text(const json& loop, const painter& paint) {
     head += "blocked, does not turn";
     if (loop.contains("call"))
       head += fmt::format("; has been running {} for {}", call_of(loop), seconds_of(loop));
+    if (loop.contains("kernel")) head += ", " + loop.value("kernel", "");
   } else {
     head += fmt::format(
         "{}, {}", loop.value("state", ""),
@@ -101,7 +107,7 @@ std::string pool_text(const json& pool, const painter& paint) {
       "\n";
   table rows({"THREAD", "STATE", "CALL", "FOR", "SUBMITTED"});
   for (const auto& thread : pool.at("threads"))
-    rows.add({std::to_string(thread.value("thread", 0)), thread.value("state", ""), call_of(thread),
+    rows.add({std::to_string(thread.value("thread", 0)), state_of(thread), call_of(thread),
               seconds_of(thread), place_of(thread, "submitted")});
   if (!rows.empty()) text += rows.str("  ", paint);
   return text;

@@ -227,11 +227,15 @@ void spawned_task::start(std::coroutine_handle<> frame, task_promise_base& promi
   next_ = core.live;
   if (next_ != nullptr) next_->previous_ = this;
   core.live = this;
+  if (watched_by(watcher::trace)) [[unlikely]]
+    trace_life(trace_record::kind::task_begins, *this);
   if (core.stopping) flow().request_stop();
   begin(frame, promise);
 }
 
 void spawned_task::unlink() noexcept {
+  if (watched_by(watcher::trace)) [[unlikely]]
+    trace_life(trace_record::kind::task_ends, *this);
   (previous_ != nullptr ? previous_->next_ : flow().loop().core_->live) = next_;
   if (next_ != nullptr) next_->previous_ = previous_;
 }

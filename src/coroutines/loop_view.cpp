@@ -147,6 +147,16 @@ job_origin waiter::origin() const noexcept {
           .where = flow().where()};
 }
 
+void trace_life(trace_record::kind what, const spawned_task& task) noexcept {
+  trace_record record;
+  record.what = what;
+  record.began = monotonic_time();
+  record.task = &task;
+  // At its end the frame has no code any more; the trace knows the task by its address.
+  if (what == trace_record::kind::task_begins) record.origin = origin_copy(task.origin());
+  add_to_trace(record);
+}
+
 // Shared by who asks and the job that answers; whoever is last frees it.
 struct loop_view::question {
   std::mutex mutex;
@@ -198,6 +208,8 @@ void loop_view::describe(inspection& into) {
   out.begin_object();
   out.field("thread", thread_.load(std::memory_order_relaxed));
   out.field("state", state);
+  if (shared->state == question::given_up)
+    write_thread_state(into, thread_.load(std::memory_order_relaxed));
   if (seen.running) write_run(into, seen);
   write_tasks(into, shared->answer);
   out.end_object();

@@ -12,6 +12,7 @@
 #include "inspect/activity.hpp"
 #include "inspect/registry.hpp"
 #include "inspect/stall_watch.hpp"
+#include "inspect/trace_record.hpp"
 #include "plait/coroutines/event_loop.hpp"
 
 namespace plait::detail {
@@ -36,6 +37,9 @@ struct loop_tasks {
 
 // On the loop's thread.
 loop_tasks read_tasks(spawned_task* live);
+
+// For the trace: the task begins or ends now.
+void trace_life(trace_record::kind what, const spawned_task& task) noexcept;
 
 class loop_view final : public inspected {
  public:

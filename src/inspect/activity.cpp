@@ -4,6 +4,8 @@
 
 #include <cstring>
 
+#include "inspect/trace_record.hpp"
+
 namespace plait::detail {
 
 std::int64_t monotonic_time() noexcept {
@@ -28,6 +30,8 @@ watched_run::watched_run(activity& thread, const job_origin& what) noexcept : th
 }
 
 watched_run::~watched_run() {
+  if (watched_by(watcher::trace))
+    add_to_trace({.began = own_.began, .took = monotonic_time() - own_.began, .origin = own_.what});
   const std::lock_guard hold(thread_.mutex_);
   const auto runs = thread_.now_.runs;
   thread_.now_ = outer_;

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "plait/inspect/door.hpp"
+#include "plait/inspect/trace.hpp"
 
 namespace plait::detail {
 namespace {
@@ -22,6 +23,15 @@ bool is_on(const char* variable) noexcept {
   return value != nullptr && *value != '\0' && std::string_view(value) != "0";
 }
 
+void trace_if_asked(const char* variable, trace::file_mode mode) noexcept {
+  if (!is_on(variable)) return;
+  try {
+    trace::start(std::getenv(variable), mode);
+  } catch (const std::exception& e) {
+    complain(variable, e);
+  }
+}
+
 }  // namespace
 
 void heed_environment() noexcept {
@@ -29,6 +39,8 @@ void heed_environment() noexcept {
   // A program that was started to be a process pool's zygote is to stay without threads.
   if (std::getenv("PLAIT_WORKER") != nullptr) return;
   if (heeded.exchange(true)) return;
+  trace_if_asked("PLAIT_TRACE", trace::file_mode::begin);
+  trace_if_asked("PLAIT_TRACE_JOIN", trace::file_mode::join);
   if (is_on("PLAIT_INSPECT")) {
     try {
       inspect::open_door();

@@ -1,4 +1,5 @@
-// src/inspect/environment.hpp: what the environment asks for: PLAIT_INSPECT=1, PLAIT_TRACE=FILE.
+// src/inspect/environment.hpp: what the environment asks for: PLAIT_INSPECT=1, PLAIT_TRACE=FILE, and
+// PLAIT_TRACE_JOIN=FILE, which the tool gives its children.
 #pragma once
 
 namespace plait::detail {

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "inspect/environment.hpp"
+#include "inspect/thread_state.hpp"
 
 namespace plait::detail {
 
@@ -77,6 +78,10 @@ void write_run(inspection& into, const activity::snapshot& run) {
     into.names.write(into.out, what.where);
   }
   into.out.key("seconds").seconds(monotonic_time() - run.began);
+}
+
+void write_thread_state(inspection& into, int tid) {
+  if (const std::string state = thread_state(tid); !state.empty()) into.out.field("kernel", state);
 }
 
 void describe_all(inspected::engine_kind which, inspection& into) {

@@ -47,6 +47,8 @@ class inspected {
 
 // The fields of an open object that say what a thread runs: call, submitted, seconds.
 void write_run(inspection& into, const activity::snapshot& run);
+// And what the kernel says of it: kernel, see thread_state.hpp.
+void write_thread_state(inspection& into, int tid);
 
 // Calls describe() of every engine of that kind, oldest first, each a JSON object of an open array.
 void describe_all(inspected::engine_kind which, inspection& into);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "inspect/symbols.hpp"
+#include "inspect/thread_state.hpp"
 #include "plait/inspect/stall.hpp"
 
 namespace plait {
@@ -22,6 +23,7 @@ void write_line(const stall_report& stall) noexcept {
                        " does not turn: it has been running " +
                        (stall.task.empty() ? "something" : stall.task) + " for " +
                        detail::to_text(stall.running);
+    if (!stall.kernel.empty()) line += ", " + stall.kernel;
     if (!stall.submitted.empty()) line += " (submitted in " + stall.submitted + ")";
     line += "\n";
     std::fwrite(line.data(), 1, line.size(), stderr);
@@ -142,7 +144,8 @@ class stall_watcher {
   static void tell(const found& f, symbols& names) noexcept {
     try {
       stall_report report{names.label(f.run.what.view()), "",
-                          duration(monotonic_time() - f.run.began), f.thread};
+                          duration(monotonic_time() - f.run.began), f.thread,
+                          thread_state(f.thread)};
       if (f.run.what.where != nullptr) report.submitted = names.find(f.run.what.where).function;
       handler.load()(report);
     } catch (...) {  // no memory to say so

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "inspect/trace_record.hpp"
 #include "plait/threads/cpu_count.hpp"
 #include "processes/reply_batch.hpp"
 
@@ -312,6 +313,12 @@ bool process_engine::harvest(seat& s, reply_batch& batch) noexcept {
     const std::uint32_t index = sequence % slot_count;
     if (remote_job* job = std::exchange(s.jobs[index], nullptr)) {
       job->place_ = remote_job::place::resolving;
+      if (watched_by(watcher::trace)) [[unlikely]]
+        add_to_trace({.what = trace_record::kind::worker_call,
+                      .worker = s.shared->pid.load(std::memory_order_relaxed),
+                      .began = from.began.load(std::memory_order_relaxed),
+                      .took = from.took,
+                      .origin = origin_copy(job->identity())});
       copy_reply(s, from, batch, *job);
       const std::int64_t ns = std::max<std::int64_t>(from.took, 0);
       typical_ns_ = typical_ns_ < 0 ? ns : typical_ns_ + (ns - typical_ns_) / 8;

@@ -33,6 +33,7 @@ void thread_pool_engine::describe(inspection& into) {
     out.field("thread", tid);
     out.field("state", busy ? "running" : "idle");
     out.field("done", static_cast<std::int64_t>(w.done.load(std::memory_order_relaxed)));
+    if (busy) write_thread_state(into, tid);
     if (now.running) write_run(into, now);
     out.end_object();
   }

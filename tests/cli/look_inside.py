@@ -71,7 +71,7 @@ class Ps(Look):
         self.assertRegex(text, r"(?m)^  \d+ +shop::check_out +suspended +an item of an empty queue +shop::open_up")
         self.assertRegex(text, r"(?m)^  \d+ +shop::fill_basket +suspended +gather of 2 +shop::open_up")
         self.assertRegex(text, r"(?m)^  \d+ +shop::open_up +suspended +call of shop::hold +main inspected_program")
-        self.assertRegex(text, r"(?m)^  \d+ +running +shop::hold +[\d.e-]+ s +shop::open_up")
+        self.assertRegex(text, r"(?m)^  \d+ +(?:running|asleep[ \w]*?) +shop::hold +[\d.e-]+ s +shop::open_up")
 
     def test_lines_of_sources_are_told(self):
         if subprocess.run(["which", "addr2line"], capture_output=True).returncode:
@@ -118,8 +118,38 @@ class Stall(Look):
         self.addCleanup(self.end, program)
         line = program.stderr.readline()  # it stays blocked until its standard input ends
         self.assertRegex(line, r"\Aplait: the loop on thread \d+ does not turn: it has been running "
-                               r"shop::block\(.*\) for [\d.]+ m?s \(submitted in main\)\n\Z")
+                               r"shop::block\(.*\) for [\d.]+ m?s(?:, [ \w]+)? \(submitted in main\)\n\Z")
         program.stderr.close()
+
+
+class Trace(Look):
+    def setUp(self):
+        super().setUp()
+        self.file = pathlib.Path(self.runtime.name, "trace.json")
+
+    def test_a_program_that_ends_leaves_a_whole_file(self):
+        program = self.start(PLAIT_TRACE=str(self.file))
+        self.end(program)
+        events = json.loads(self.file.read_text())
+        self.assertIn("shop::hold(std::__cxx11::basic_string", str([e["name"] for e in events if e["ph"] == "X"]))
+        self.assertEqual({e["pid"] for e in events if e["name"] == "process_name"} & {program.pid}, {program.pid})
+
+    def test_two_programs_do_not_write_the_same_file(self):
+        first = self.start(PLAIT_TRACE=str(self.file))
+        second = self.start(PLAIT_TRACE=str(self.file))
+        self.end(second)
+        self.end(first)
+        for program, file in ((first, self.file), (second, pathlib.Path(f"{self.file}.{second.pid}"))):
+            events = json.loads(file.read_text())
+            self.assertIn(program.pid, {e["pid"] for e in events})
+
+    def test_compare_braids_its_processes_into_one_file(self):
+        done = self.plait("compare", "--quick", "-n", "50", "--python", "none", "--trace", self.file)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        events = json.loads(self.file.read_text())
+        names = [e["args"]["name"] for e in events if e["name"] == "process_name"]
+        self.assertGreater(names.count("plait"), 3)  # each measurement, and the server
+        self.assertIn("plait worker", names)
 
 
 class Refusals(Look):

@@ -69,6 +69,15 @@ TEST(Report, NamesATaskAndWhatItWaitsFor) {
   sleeping.cancel();
 }
 
+TEST(Report, NamesATaskAsTheUserDid) {
+  inspected_loop loop;
+  auto sleeping = loop->spawn(sleep_long(), {.name = "night watch"});
+  const json task = named(loop.tell(), "night watch");
+  EXPECT_NE(task.at("coroutines")[0].at("function").get<std::string>().find("sleep_long()"),
+            std::string::npos);
+  sleeping.cancel();
+}
+
 TEST(Report, TellsTheCoroutinesThatAwaitEachOtherOutermostFirst) {
   inspected_loop loop;
   auto running = loop->spawn(outer());

@@ -22,6 +22,7 @@ struct stall_report {
   std::string submitted;  // the function that submitted it; empty if not known
   duration running;       // for how long, so far
   int thread;             // the loop's, as the kernel counts
+  std::string kernel;     // "on a CPU", or "asleep in " and where in the kernel; empty if not known
 };
 using stall_handler = void (*)(const stall_report&) noexcept;
 
