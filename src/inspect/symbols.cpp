@@ -49,6 +49,9 @@ class mapped_file {
   std::string_view bytes_;
 };
 
+constexpr std::string_view string_in_full =
+    "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >";
+
 // A coroutine's code is a function of its own, whose symbol carries the coroutine's:
 //   GCC    load(load(int)::_Z4loadi.Frame*) [clone .actor]
 //   Clang  load(int) [clone .resume]
@@ -57,8 +60,10 @@ std::string readable(const char* symbol) {
   const auto frame = name.find(".Frame*)");
   const auto inner = frame == std::string::npos ? frame : name.rfind("::_Z", frame);
   if (inner != std::string::npos)
-    return demangled(name.substr(inner + 2, frame - inner - 2).c_str());
+    name = demangled(name.substr(inner + 2, frame - inner - 2).c_str());
   if (const auto clone = name.find(" [clone "); clone != std::string::npos) name.resize(clone);
+  for (auto at = name.find(string_in_full); at != std::string::npos; at = name.find(string_in_full))
+    name.replace(at, string_in_full.size(), "std::string");
   return name;
 }
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cctype>
 
 namespace plait::detail {
@@ -27,7 +28,8 @@ std::string thread_state(int tid) {
   const char state = stat[name_end + 2];
   if (state == 'R') return "on a CPU";
   if (state == 'T' || state == 't') return "stopped";
-  const std::string where = first_bytes(folder + "/wchan");
+  std::string where = first_bytes(folder + "/wchan");
+  where.resize(std::min(where.size(), where.find('.')));  // what the compiler added to the name
   const bool named = !where.empty() && std::isalpha(static_cast<unsigned char>(where[0])) != 0;
   return named || where.starts_with('_') ? "asleep in " + where : "asleep";
 }

@@ -218,7 +218,9 @@ class writer {
       add_task(r.task);
       tasks_.erase(begun);
     } else {
-      const std::string& label = *labels_.insert(names_.label(r.origin.view())).first;
+      std::string name = names_.label(r.origin.view());
+      if (name.empty()) name = "plait";  // the engine's own errands
+      const std::string& label = *labels_.insert(std::move(name)).first;
       switch (r.what) {
         case kind::task_begins:
           open_event("b", label, pid_, tid, r.began);

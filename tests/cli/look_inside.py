@@ -120,6 +120,7 @@ class Stall(Look):
         self.assertRegex(line, r"\Aplait: the loop on thread \d+ does not turn: it has been running "
                                r"shop::block\(.*\) for [\d.]+ m?s(?:, [ \w]+)? \(submitted in main\)\n\Z")
         program.stderr.close()
+        self.end(program)
 
 
 class Trace(Look):
@@ -131,7 +132,7 @@ class Trace(Look):
         program = self.start(PLAIT_TRACE=str(self.file))
         self.end(program)
         events = json.loads(self.file.read_text())
-        self.assertIn("shop::hold(std::__cxx11::basic_string", str([e["name"] for e in events if e["ph"] == "X"]))
+        self.assertIn("shop::hold(std::string const&)", str([e["name"] for e in events if e["ph"] == "X"]))
         self.assertEqual({e["pid"] for e in events if e["name"] == "process_name"} & {program.pid}, {program.pid})
 
     def test_two_programs_do_not_write_the_same_file(self):
