@@ -39,6 +39,7 @@
 #include <cstdint>
 
 #include "plait/processes/message.hpp"
+#include "processes/crash_note.hpp"
 
 namespace plait::detail {
 
@@ -72,6 +73,7 @@ struct channel {
   std::atomic<std::int32_t> pid;              // as the worker says
   std::atomic<std::uint32_t> complaint_size;  // what the initializer threw, as an encoded exception
   char complaint[1024];
+  crash_note crash;
   slot slots[slot_count];
   std::byte requests[arena_size];
   std::byte replies[arena_size];

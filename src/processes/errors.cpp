@@ -1,8 +1,12 @@
 #include "plait/processes/errors.hpp"
 
+#include <signal.h>
 #include <string.h>
 
+#include <cstdio>
 #include <utility>
+
+#include "processes/crash_note.hpp"
 
 namespace plait {
 namespace {
@@ -15,9 +19,46 @@ std::string cause(const worker_crashed::verdict& v) {
          (name != nullptr ? std::string(" (SIG") + name + ", " + description + ")" : "");
 }
 
+std::string where(const worker_crashed::verdict& v) {
+  if (v.stack_overflow) return ", a stack overflow,";
+  if (!v.fault_address) return "";
+  char text[40];
+  std::snprintf(text, sizeof text, " at address %#llx",
+                static_cast<unsigned long long>(*v.fault_address));
+  return *v.fault_address == 0 ? " at address 0" : text;
+}
+
+std::string line(const worker_crashed::frame& f) {
+  char offset[40];
+  std::snprintf(offset, sizeof offset, "+%#llx", static_cast<unsigned long long>(f.offset));
+  const std::string place = (f.module.empty() ? "unknown code" : f.module) + offset;
+  return "\n  in " + (f.function.empty() ? place : f.function + " (" + place + ")");
+}
+
+// How abort() and terminate() send their signal says nothing.
+bool is_in_runtime(const worker_crashed::frame& f) {
+  for (const char* library : {"/libc.so", "/libc-", "/libstdc++.so", "/libc++"})
+    if (f.module.find(library) != std::string::npos) return true;
+  return false;
+}
+
+std::string top_frames(const worker_crashed::verdict& v) {
+  constexpr std::size_t shown = 6;
+  std::size_t first = 0;
+  if (v.signal == SIGABRT)
+    while (first < v.frames.size() && is_in_runtime(v.frames[first])) ++first;
+  if (first == v.frames.size()) first = 0;
+  std::string text;
+  for (std::size_t i = first; i < v.frames.size() && i < first + shown; ++i)
+    text += line(v.frames[i]);
+  if (text.empty() && v.signal != 0 && detail::has_sanitizer())
+    text = "\n  (no frames: a sanitizer handles the signals of this program)";
+  return text;
+}
+
 std::string sentence(const worker_crashed::verdict& v) {
-  std::string text =
-      "worker " + std::to_string(v.pid) + " " + cause(v) + " while it ran a " + v.call;
+  std::string text = "worker " + std::to_string(v.pid) + " " + cause(v) + where(v) +
+                     " while it ran a " + v.call + top_frames(v);
   if (v.stderr_tail.empty()) return text + "; it wrote nothing to stderr";
   text += "; the end of its stderr:\n" + v.stderr_tail;
   while (text.back() == '\n') text.pop_back();

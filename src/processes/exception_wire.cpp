@@ -124,6 +124,9 @@ bool encode_crash(encoder& to, const std::exception& e) {
   to.write_plain(crash->exit_code());
   text::encode(to, crash->stderr_tail());
   text::encode(to, crash->call());
+  codec<std::optional<std::uint64_t>>::encode(to, crash->fault_address());
+  to.write_plain(crash->is_stack_overflow());
+  codec<std::vector<worker_crashed::frame>>::encode(to, crash->frames());
   return true;
 }
 
@@ -171,6 +174,9 @@ void throw_decoded(decoder& from) {
     v.exit_code = from.read_plain<int>();
     v.stderr_tail = text::decode(from);
     v.call = text::decode(from);
+    v.fault_address = codec<std::optional<std::uint64_t>>::decode(from);
+    v.stack_overflow = codec<bool>::decode(from);
+    v.frames = codec<std::vector<worker_crashed::frame>>::decode(from);
     throw worker_crashed(std::move(v));
   }
   if (number == number_of_remote) {

@@ -111,7 +111,7 @@ struct registry {
 // The numbering that this worker was given, with the addresses of this side; 0: not loaded.
 struct foreign_module {
   module_identity identity;
-  std::uintptr_t base = 0;
+  std::uintptr_t base = 0, begin = 0, end = 0;
   bool loaded = false;
 };
 std::vector<foreign_module>& foreign_modules() {
@@ -128,6 +128,8 @@ void open_module(foreign_module& m) {
     if (here.identity.path != m.identity.path) continue;
     if (here.identity.build_id != m.identity.build_id) break;
     m.base = here.base;
+    m.begin = here.begin;
+    m.end = here.end;
     m.loaded = true;
     return;
   }
@@ -183,12 +185,23 @@ std::string adopt_modules(const std::vector<module_identity>& theirs) {
                                    [&](const auto& o) { return o.identity.path == their.path; });
     if (here == ours.end()) continue;
     m.base = here->base;
+    m.begin = here->begin;
+    m.end = here->end;
     m.loaded = here->identity.build_id == their.build_id;
     if (!m.loaded)
       differences += (their.path.empty() ? "the program" : their.path) +
                      std::string(" has changed on disk since this program was started; ");
   }
   return differences;
+}
+
+std::uint64_t token_in_worker(std::uint64_t address) noexcept {
+  std::uint64_t number = 0;
+  for (const foreign_module& m : foreign_modules()) {
+    ++number;
+    if (address >= m.begin && address < m.end) return number << 48 | (address - m.base);
+  }
+  return address & 0xffff'ffff'ffff;
 }
 
 const void* code_of(std::uint64_t token) {

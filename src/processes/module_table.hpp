@@ -23,6 +23,10 @@ inline std::uint32_t module_of(std::uint64_t token) noexcept {
   return static_cast<std::uint32_t>(token >> 48) - 1;
 }
 
+// In a worker: the token of code at any address, or the address itself if no module that the pool
+// knows has it. Async-signal-safe.
+std::uint64_t token_in_worker(std::uint64_t address) noexcept;
+
 // In a zygote: from now on tokens are those of the process that sent the list. Returns what differs
 // from the code here, for a person to read; empty if nothing does.
 std::string adopt_modules(const std::vector<module_identity>& theirs);

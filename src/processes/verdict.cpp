@@ -9,6 +9,7 @@
 #include "processes/exception_wire.hpp"
 #include "processes/process_engine.hpp"
 #include "processes/reply_batch.hpp"
+#include "processes/symbols.hpp"
 
 namespace plait::detail {
 namespace {
@@ -21,6 +22,16 @@ std::string describe_status(int status) {
     return "was killed by signal " + std::to_string(WTERMSIG(status)) + " (" +
            sigdescr_np(WTERMSIG(status)) + ")";
   return "exited with status " + std::to_string(WEXITSTATUS(status));
+}
+
+// What the worker's handler saw, if this is the death that it saw coming.
+void add_crash_note(worker_crashed::verdict& v, const crash_note& note) {
+  if (note.whole.load(std::memory_order_acquire) == 0 || note.signal != v.signal) return;
+  if (note.has_address != 0) v.fault_address = note.address;
+  v.stack_overflow = note.on_overflow != 0;
+  std::uint64_t tokens[max_crash_frames];
+  std::copy_n(note.tokens, max_crash_frames, tokens);  // C6: its own count is not believed
+  v.frames = symbolise(tokens, std::min<std::size_t>(note.frames, max_crash_frames));
 }
 
 }  // namespace
@@ -99,6 +110,7 @@ void process_engine::judge(seat& s, int status, bool supervisor_died,
   v.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
   v.stderr_tail = s.tail.substr(s.tail.size() - std::min(s.tail.size(), tail_size));
   v.call = victim->describe();
+  add_crash_note(v, s.shared->crash);
   failures.push_back({victim, std::make_exception_ptr(worker_crashed(std::move(v)))});
 }
 

@@ -50,6 +50,7 @@ class worker {
     pthread_atfork(nullptr, nullptr, [] { is_stray = true; });
     shared_.pid.store(getpid(), std::memory_order_relaxed);
     shared_.life.store(worker_life::initializing, std::memory_order_relaxed);
+    watch_for_crashes(shared_.crash);
     if (setup_.initializer != 0) initialize();
     shared_.life.store(worker_life::ready, std::memory_order_seq_cst);
     while (await_call()) {
@@ -127,6 +128,7 @@ class worker {
   void run_call(slot& s) {
     const std::int64_t began = monotonic_ns();
     s.began.store(began, std::memory_order_relaxed);
+    shared_.crash.whole.store(0, std::memory_order_relaxed);  // a crash that a call jumped out of
     auto how = slot_state::done;
     try {
       call(s);

@@ -4,13 +4,16 @@
 //   ├── initializer_failed    three workers in a row did not live to take a call, and why
 //   └── image_mismatch        the workers' code is not the caller's: a library differs on disk
 //   task_error                this call failed, by no doing of its code
-//   ├── worker_crashed        the process that ran it died: signal or exit status, pid, stderr
+//   ├── worker_crashed        the process that ran it died: signal or exit status, frames, stderr
 //   ├── supervisor_lost       the process that looks after the workers was killed while it ran
 //   ├── serialization_error   an argument or a result could not be encoded or decoded
 //   └── function_not_found    the function lives in a library that the workers do not have
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "plait/core/errors.hpp"
 
@@ -19,12 +22,21 @@ namespace plait {
 // Nobody else's call is lost with it: queued calls move to another worker.
 class worker_crashed : public task_error {
  public:
+  // Where code was: in `function`, at `offset` of the file `module` (as addr2line wants it).
+  struct frame {
+    std::string function;  // empty: no symbol table has it
+    std::string module;    // empty: no module that the pool knew
+    std::uint64_t offset = 0;
+  };
   struct verdict {
     int pid = 0;
     int signal = 0;     // 0: it exited
     int exit_code = 0;  // when signal is 0
     std::string stderr_tail;
     std::string call;
+    std::optional<std::uint64_t> fault_address;
+    bool stack_overflow = false;
+    std::vector<frame> frames;
   };
   explicit worker_crashed(verdict v);
 
@@ -36,6 +48,12 @@ class worker_crashed : public task_error {
   const std::string& stderr_tail() const noexcept { return verdict_.stderr_tail; }
   // The call that it was running, for a person to read.
   const std::string& call() const noexcept { return verdict_.call; }
+  // What SIGSEGV, SIGBUS, SIGILL or SIGFPE was about, if a fault of its own code was the cause.
+  std::optional<std::uint64_t> fault_address() const noexcept { return verdict_.fault_address; }
+  bool is_stack_overflow() const noexcept { return verdict_.stack_overflow; }
+  // Where it was when the signal came, innermost first, up to 32. Empty for other deaths, under a
+  // sanitizer (see its report in stderr_tail()), and if the call replaced the signal's handler.
+  const std::vector<frame>& frames() const noexcept { return verdict_.frames; }
 
  private:
   verdict verdict_;
