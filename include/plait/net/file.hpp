@@ -12,7 +12,8 @@
 // Stops:    an operation that has not begun is dropped. One that has begun cannot be interrupted, and
 //           its buffer must stay valid: it is waited for. Either way the file stays open.
 // Throws:   file_error, which knows the path; descriptors_exhausted.
-// Cost:     a cached read: one system call. Another operation: one trip to a thread, about 20 us.
+// Cost:     a cached read: one system call, about 1 us for 4 KiB. Else a trip through the ring, about
+//           10 us, or to a thread, about 30 us.
 // FIFOs:    opening one waits for its other end and holds one of the threads: see pipe.hpp.
 #pragma once
 

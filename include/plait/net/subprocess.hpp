@@ -8,7 +8,8 @@
 //
 // Threads:  may be started without a loop; it belongs to the loop of its first wait or pipe
 //           operation, and must be gone before that loop. One task at a time may wait.
-// Blocks:   start, until the child runs its program or has failed to, usually under a millisecond.
+// Blocks:   start, until the child runs its program or has failed to: about 0.1 ms, and some
+//           milliseconds where every CPU is busy.
 //           The destructor of a running subprocess: see there.
 // Stops:    a stopped wait or communicate leaves the child running, and it can be waited for again.
 // Throws:   start: spawn_error, descriptors_exhausted. wait: exit_status_lost.
