@@ -57,8 +57,10 @@ std::string top_frames(const worker_crashed::verdict& v) {
 }
 
 std::string sentence(const worker_crashed::verdict& v) {
-  std::string text = "worker " + std::to_string(v.pid) + " " + cause(v) + where(v) +
-                     " while it ran a " + v.call + top_frames(v);
+  std::string text =
+      "worker " + std::to_string(v.pid) + " " + cause(v) + where(v) + " while it ran a " + v.call;
+  if (v.attempt > 1) text += ", attempt " + std::to_string(v.attempt);
+  text += top_frames(v);
   if (v.stderr_tail.empty()) return text + "; it wrote nothing to stderr";
   text += "; the end of its stderr:\n" + v.stderr_tail;
   while (text.back() == '\n') text.pop_back();

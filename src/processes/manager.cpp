@@ -109,6 +109,7 @@ void process_engine::manage_until_done() {
     harvest_ready();
     reject_impossible();
     rebalance();
+    enforce_limits();
     keep_deadlines();
     if (broken_ != breakage::none) fail_pending();
   }
@@ -127,6 +128,10 @@ std::int64_t process_engine::sleep_limit_ns() {
   if (zygote_ && !zygote_ready_) until = std::min(until, zygote_deadline_);
   if (dismissed_) until = std::min(until, dismissal_deadline_);
   if (start_pause_until_ > now) until = std::min(until, start_pause_until_);
+  {
+    const std::lock_guard hold(mutex_);
+    until = std::min({until, next_limit_, patient_until_});
+  }
   if (unbalanced()) until = std::min(until, now + balance_interval);
   return until == INT64_MAX ? until : std::max<std::int64_t>(until - now, 0);
 }
@@ -169,7 +174,7 @@ void process_engine::reject_impossible() {
     const std::lock_guard hold(mutex_);
     while (remote_job* job = impossible_.front()) {
       impossible_.remove(*job);
-      job->place_ = remote_job::place::resolving;
+      settle(*job);
       failures.push_back({job, std::make_exception_ptr(serialization_error(
                                    "arguments of " + std::to_string(job->request.size()) +
                                    " bytes could not be handed to a worker: no memory, or too few "
@@ -182,15 +187,47 @@ void process_engine::reject_impossible() {
 void process_engine::keep_deadlines() {
   const std::int64_t now = monotonic_ns();
   if (zygote_ && !zygote_ready_ && now >= zygote_deadline_) {
-    kill(zygote_pid_, SIGKILL);  // ours and not reaped; its end of file does the rest
+    ::kill(zygote_pid_, SIGKILL);  // ours and not reaped; its end of file does the rest
     zygote_deadline_ = INT64_MAX;
   }
+  lose_patience(now);
+  kill_without_handles();
   if (dismissed_ && now >= dismissal_deadline_) {
     dismissal_deadline_ = INT64_MAX;
     for (std::size_t i = 0; i < seat_count_; ++i)
       if (seat_at(i).state != seat::life::empty && seat_at(i).handle)
         syscall(SYS_pidfd_send_signal, seat_at(i).handle.get(), SIGKILL, nullptr, 0);
   }
+}
+
+// A worker whose handle was lost for want of descriptors: its parent, the zygote, cannot mistake it.
+void process_engine::kill_without_handles() {
+  const std::lock_guard hold(mutex_);
+  for (std::size_t i = 0; i < seat_count_; ++i) {
+    seat& s = seat_at(i);
+    if (s.condemned == sentence::none || s.signalled || s.handle || !zygote_) continue;
+    const zygote_command command{zygote_command::kind::kill, s.index, s.generation};
+    s.signalled = send_packet(zygote_.get(), &command, sizeof command, nullptr, 0, 0);
+  }
+}
+
+// Shutdown's grace is over.
+void process_engine::lose_patience(std::int64_t now) {
+  {
+    const std::lock_guard hold(mutex_);
+    if (now < patient_until_) return;
+    patient_until_ = INT64_MAX;
+    out_of_patience_ = true;
+    dismissal_deadline_ = now;  // nor is there any for workers that do not leave
+    for (std::size_t i = 0; i < seat_count_; ++i) {
+      seat& s = seat_at(i);
+      if (s.state == seat::life::empty) continue;
+      for (std::uint32_t q = s.harvested; q != s.placed; ++q)
+        if (s.slot_of(q).state.load(std::memory_order_acquire) == slot_state::running)
+          condemn(s, q, sentence::terminated);
+    }
+  }
+  cancel_pending();
 }
 
 // ---- the zygote --------------------------------------------------------------------------------
@@ -282,6 +319,7 @@ void process_engine::heed(const zygote_report& report, descriptor handle) {
   if (report.what == kind::spawned) {
     const std::lock_guard hold(mutex_);
     s.handle = std::move(handle);
+    if (s.condemned != sentence::none) signal_condemned(s);
   } else if (report.what == kind::died) {
     bury(s, report.status, false);
   } else {
@@ -317,7 +355,7 @@ void process_engine::lose_zygote() {
 
 void process_engine::end_zygote() {
   if (!zygote_) return;
-  if (!zygote_ready_ && zygote_pid_ > 0) kill(zygote_pid_, SIGKILL);  // it may be in anybody's main
+  if (!zygote_ready_ && zygote_pid_ > 0) ::kill(zygote_pid_, SIGKILL);  // it may be in anybody's main
   zygote_ = descriptor();
   zygote_ready_ = false;
   while (waitpid(zygote_pid_, nullptr, 0) < 0 && errno == EINTR) {
@@ -372,7 +410,7 @@ void process_engine::start_worker(seat& s) {
     seat_count_.store(s.index + 1, std::memory_order_release);
   }
   watch(errors.ours.get(), errors_tag | std::uint64_t{s.index} << 8);
-  const spawn_command command{s.index, s.generation + 1};
+  const zygote_command command{zygote_command::kind::spawn, s.index, s.generation + 1};
   const int fds[] = {file.get(), sockets.theirs.get(), errors.theirs.get()};
   if (!send_packet(zygote_.get(), &command, sizeof command, fds, 3, 0))
     throw_errno("cannot ask for a worker");
@@ -386,6 +424,8 @@ void process_engine::start_worker(seat& s) {
   s.placed = 0;
   s.tasks = 0;
   s.proven = false;
+  s.condemned = sentence::none;
+  s.signalled = false;
   s.pid = 0;
   s.socket = std::move(sockets.ours);
   s.arena = {};
@@ -406,7 +446,7 @@ void process_engine::dismiss_workers() {
   wake_list wakes;
   const std::lock_guard hold(mutex_);
   dismissed_ = true;
-  dismissal_deadline_ = monotonic_ns() + dismissal_limit;
+  if (!out_of_patience_) dismissal_deadline_ = monotonic_ns() + dismissal_limit;
   for (std::size_t i = 0; i < seat_count_; ++i)
     if (seat_at(i).state == seat::life::alive) retire(seat_at(i), wakes);
 }

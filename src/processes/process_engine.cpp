@@ -152,6 +152,7 @@ process_engine::placement process_engine::place(seat& s, remote_job& job) noexce
       return s.in_flight() == 0 ? placement::impossible : placement::no_room;
   }
   to.size = n;
+  to.began.store(0, std::memory_order_relaxed);  // until the worker says when
   to.entry = job.entry_;
   const std::uint32_t index = s.placed % slot_count;
   s.jobs[index] = &job;
@@ -182,7 +183,7 @@ void process_engine::dispatch(wake_list& wakes) noexcept {
         return pending_.push_front(job);
       case placement::impossible:
         impossible_.push_back(job);
-        job.place_ = remote_job::place::resolving;  // the manager rejects it
+        settle(job);  // the manager rejects it
         ring(alarm_.get());
         break;
       case placement::done:
@@ -200,16 +201,20 @@ std::size_t process_engine::wanted_workers() const noexcept {
   return closed_ ? calls : std::max(calls, most_alive_);
 }
 
+bool process_engine::in_a_forked_child() const noexcept {
+  return forks.load(std::memory_order_relaxed) != fork_generation_;
+}
+
 void process_engine::refuse(remote_job& job) const {
   job.cancelled();
   if (broken_ != breakage::none) std::rethrow_exception(broken_error());
-  if (forks.load(std::memory_order_relaxed) != fork_generation_)
+  if (in_a_forked_child())
     throw broken_executor("this process was forked from the one that owns the pool");
   throw executor_shutdown();
 }
 
 void process_engine::enqueue(remote_job& job) {
-  if (forks.load(std::memory_order_relaxed) != fork_generation_) [[unlikely]]
+  if (in_a_forked_child()) [[unlikely]]
     refuse(job);
   bool need_manager = false;
   {
@@ -227,6 +232,18 @@ void process_engine::enqueue(remote_job& job) {
     }
     add_ref();
     job.engine_ = this;
+    if (call_limits* limits = job.limits_.get()) {
+      limits->job = &job;
+      limits->next = limited_;
+      if (limited_ != nullptr) limited_->previous = limits;
+      limited_ = limits;
+      const std::int64_t due =
+          std::min(limits->deadline, time_from_now(duration(limits->timeout_ns)));
+      if (due < next_limit_) {
+        next_limit_ = due;
+        need_manager = true;
+      }
+    }
     const auto unfinished = unfinished_.fetch_add(1, std::memory_order_relaxed) + 1;
     pending_.push_back(job);
     dispatch(wakes);
@@ -260,10 +277,20 @@ bool process_engine::withdraw(remote_job& job) noexcept {
                !take_back(seat_at(job.seat_), job.sequence_)) {
       return false;
     }
+    settle(job);
   }
   job.cancelled();
   finished(1);
   return true;
+}
+
+void process_engine::settle(remote_job& job) noexcept {
+  job.place_ = remote_job::place::resolving;
+  call_limits* limits = job.limits_.get();
+  if (limits == nullptr || limits->job == nullptr) return;
+  (limits->previous != nullptr ? limits->previous->next : limited_) = limits->next;
+  if (limits->next != nullptr) limits->next->previous = limits->previous;
+  limits->job = nullptr;
 }
 
 void process_engine::copy_reply(seat& s, slot& from, reply_batch& batch, remote_job& job) noexcept {
@@ -312,7 +339,7 @@ bool process_engine::harvest(seat& s, reply_batch& batch) noexcept {
     took = true;
     const std::uint32_t index = sequence % slot_count;
     if (remote_job* job = std::exchange(s.jobs[index], nullptr)) {
-      job->place_ = remote_job::place::resolving;
+      settle(*job);
       if (watched_by(watcher::trace)) [[unlikely]]
         add_to_trace({.what = trace_record::kind::worker_call,
                       .worker = s.shared->pid.load(std::memory_order_relaxed),
@@ -428,33 +455,42 @@ void process_engine::assist(remote_job& job) noexcept {
 // ---- the end -----------------------------------------------------------------------------------
 
 void process_engine::shutdown(shutdown_options options) {
-  if (forks.load(std::memory_order_relaxed) != fork_generation_) return;  // the parent's pool
-  std::vector<remote_job*> withdrawn;
+  if (in_a_forked_child()) return;  // the parent's pool
   {
     const std::lock_guard hold(mutex_);
     closed_ = true;
-    if (options.pending == shutdown_options::pending_calls::cancel) {
-      while (!pending_.empty()) {
-        withdrawn.push_back(pending_.front());
-        pending_.remove(*pending_.front());
-      }
-      for (std::size_t i = 0; i < seat_count_; ++i) {
-        seat& s = seat_at(i);
-        if (s.state == seat::life::empty) continue;
-        for (std::uint32_t q = s.harvested; q != s.placed; ++q) {
-          remote_job* job = s.jobs[q % slot_count];
-          if (job != nullptr && take_back(s, q)) withdrawn.push_back(job);
-        }
+    if (options.grace != duration::max())
+      patient_until_ = std::min(patient_until_, time_from_now(options.grace));
+  }
+  if (options.pending == shutdown_options::pending_calls::cancel) cancel_pending();
+  closing_.store(true, std::memory_order_seq_cst);
+  ring(alarm_.get());
+  wait_for_manager();
+}
+
+// Those that have not begun, at a worker or not.
+void process_engine::cancel_pending() {
+  std::vector<remote_job*> withdrawn;
+  {
+    const std::lock_guard hold(mutex_);
+    while (remote_job* job = pending_.front()) {
+      pending_.remove(*job);
+      withdrawn.push_back(job);
+    }
+    for (std::size_t i = 0; i < seat_count_; ++i) {
+      seat& s = seat_at(i);
+      if (s.state == seat::life::empty) continue;
+      for (std::uint32_t q = s.harvested; q != s.placed; ++q) {
+        remote_job* job = s.jobs[q % slot_count];
+        if (job != nullptr && take_back(s, q)) withdrawn.push_back(job);
       }
     }
+    for (remote_job* job : withdrawn) settle(*job);
   }
   const auto* before = std::exchange(resolving_engine, this);
   for (remote_job* job : withdrawn) job->cancelled();
   resolving_engine = before;
   if (!withdrawn.empty()) finished(withdrawn.size());
-  closing_.store(true, std::memory_order_seq_cst);
-  ring(alarm_.get());
-  wait_for_manager();
 }
 
 void process_engine::wait_for_manager() {
@@ -501,6 +537,15 @@ void remote_job::assist_engine() noexcept {
   if (engine_ != nullptr) engine_->assist(*this);
 }
 bool remote_job::withdraw() noexcept { return engine_ != nullptr && engine_->withdraw(*this); }
+bool remote_job::has_begun_at_engine() const noexcept {
+  return engine_ != nullptr && engine_->has_begun(*this);
+}
+void remote_job::set_options(const process_call_options& options) {
+  name_ = options.name;
+  if (options.timeout != duration::max() || options.deadline != duration::max() ||
+      options.retries != 0)
+    limits_ = std::make_unique<call_limits>(options);
+}
 void remote_job::release_engine() noexcept {
   if (engine_ != nullptr) engine_->release();
 }

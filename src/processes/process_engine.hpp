@@ -43,6 +43,9 @@ class process_engine final : public inspected {
   void assist(remote_job& job) noexcept;
   // Takes back a call that has not begun; true if it did, and the call is cancelled.
   bool withdraw(remote_job& job) noexcept;
+  bool has_begun(const remote_job& job) noexcept;
+  // See process_pool_executor::kill.
+  bool kill(remote_job& job) noexcept;
   void shutdown(shutdown_options options);
 
   std::vector<int> worker_pids();
@@ -102,9 +105,13 @@ class process_engine final : public inspected {
   void wake_for(seat& s, wake_list& wakes) noexcept;         // (m)
   bool take_back(seat& s, std::uint32_t sequence) noexcept;  // (m) C1
   bool harvest(seat& s, reply_batch& batch) noexcept;        // (m)
+  void settle(remote_job& job) noexcept;                     // (m) it is about to have a result
+  bool condemn(seat& s, std::uint32_t sequence, sentence why) noexcept;                // (m)
+  void signal_condemned(seat& s) noexcept;                                             // (m)
   void copy_reply(seat& s, slot& from, reply_batch& batch, remote_job& job) noexcept;  // (m)
   std::size_t wanted_workers() const noexcept;                                         // (m)
   void refuse(remote_job& job) const;
+  bool in_a_forked_child() const noexcept;
   bool harvest_ready() noexcept;
   void resolve(reply_batch& batch) noexcept;
   void reject_all(std::vector<failure>& failures) noexcept;
@@ -119,6 +126,10 @@ class process_engine final : public inspected {
   void sleep_until_event();
   void reject_impossible();
   void keep_deadlines();
+  void lose_patience(std::int64_t now);
+  void kill_without_handles();
+  bool may_begin_again(remote_job& job) noexcept;  // (m)
+  void cancel_pending();
   bool all_gone();
   bool anybody_proven();  // (m)
   void handle_event(std::uint64_t tag);
@@ -144,6 +155,11 @@ class process_engine final : public inspected {
   bool unbalanced();
   void dismiss_workers();
   std::exception_ptr broken_error() const;
+  // limits.cpp: calls that take too long
+  void enforce_limits();
+  static std::exception_ptr late(const remote_job& job);
+  bool take_out(remote_job& job) noexcept;  // (m) if it has not begun
+  static std::exception_ptr sentence_of(const remote_job& job, sentence why);
   std::int64_t sleep_limit_ns();
   void watch(int fd, std::uint64_t tag);
 
@@ -166,6 +182,10 @@ class process_engine final : public inspected {
   std::string broken_reason_;
   std::int64_t typical_ns_ = -1;  // a call's time, lately; -1: not known
   std::size_t started_ = 0, crashed_ = 0;
+  call_limits* limited_ = nullptr;          // the calls that have a timeout or a deadline
+  std::int64_t next_limit_ = INT64_MAX;     // when to look at them
+  std::int64_t patient_until_ = INT64_MAX;  // then shutdown() kills
+  bool out_of_patience_ = false;
 
   std::atomic<std::size_t> unfinished_{0};
   std::atomic<bool> closing_{false};
@@ -191,6 +211,9 @@ class process_engine final : public inspected {
   std::mutex join_mutex_;
   std::thread manager_;
 };
+
+// On CLOCK_MONOTONIC, saturating.
+std::int64_t time_from_now(duration span) noexcept;
 
 // Non-null while this thread resolves futures of that engine: callbacks must not wait for it.
 extern thread_local const process_engine* resolving_engine;

@@ -16,6 +16,25 @@ process_pool_executor::~process_pool_executor() {
 
 void process_pool_executor::post(detail::remote_job& job) { engine_->enqueue(job); }
 
+void process_pool_executor::set_options(detail::remote_job& job,
+                                        const process_call_options& options) {
+  const bool plain = options.name == nullptr && options.timeout == duration::max() &&
+                     options.deadline == duration::max() && options.retries == 0;
+  if (plain) return;
+  try {
+    job.set_options(options);
+  } catch (...) {  // no memory: its future must not wait for a call that nobody has
+    job.cancelled();
+    throw;
+  }
+}
+
+bool process_pool_executor::kill(const any_future& call) {
+  auto* state = detail::access::get(call);
+  auto* job = dynamic_cast<detail::remote_job*>(state);
+  return job != nullptr && engine_->kill(*job);
+}
+
 void process_pool_executor::shutdown(shutdown_options options) { engine_->shutdown(options); }
 
 std::size_t process_pool_executor::max_workers() const noexcept { return engine_->limit(); }

@@ -14,6 +14,9 @@ namespace plait::detail {
 // How much of a worker's standard error is kept.
 inline constexpr std::size_t tail_size = 8 * 1024;
 
+// Why a worker is killed by its own pool.
+enum class sentence : std::uint8_t { none, timeout, deadline, killed, terminated };
+
 // Guarded by the engine's mutex, but for what is atomic. Only the manager makes a seat empty or fills
 // it, so it may look at `state` for that without the mutex.
 struct seat {
@@ -35,8 +38,11 @@ struct seat {
   std::uint32_t placed = 0;  // sequence number of the next call
   std::size_t tasks = 0;     // calls placed and not taken back, in this worker's life
   bool proven = false;       // it has answered a call
-  descriptor handle;         // pidfd
-  descriptor socket;         // for large messages
+  sentence condemned =
+      sentence::none;      // it is to be killed for the call it runs, no other being there
+  bool signalled = false;  // and that has been done
+  descriptor handle;       // pidfd
+  descriptor socket;       // for large messages
   remote_job* jobs[slot_count] = {};
   std::uint64_t marks[slot_count] = {};  // of `arena` after each placed call
   ring_arena arena;

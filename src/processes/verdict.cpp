@@ -36,6 +36,14 @@ void add_crash_note(worker_crashed::verdict& v, const crash_note& note) {
 
 }  // namespace
 
+bool process_engine::may_begin_again(remote_job& job) noexcept {
+  call_limits* limits = job.limits_.get();
+  if (limits == nullptr || limits->retries == 0 || out_of_patience_) return false;
+  --limits->retries;
+  ++limits->attempt;
+  return true;
+}
+
 void process_engine::bury(seat& s, int status, bool supervisor_died) {
   tee(s);
   s.errors = descriptor();
@@ -54,7 +62,8 @@ void process_engine::bury(seat& s, int status, bool supervisor_died) {
 
 void process_engine::judge(seat& s, int status, bool supervisor_died,
                            std::vector<failure>& failures) {
-  remote_job* victim = nullptr;
+  remote_job *victim = nullptr, *again = nullptr;
+  sentence why = sentence::none;
   bool was_told_to_leave = false;
   const worker_life life = s.shared->life.load(std::memory_order_seq_cst);
   {
@@ -65,9 +74,11 @@ void process_engine::judge(seat& s, int status, bool supervisor_died,
       if (job == nullptr) continue;
       if (s.slot_of(q - 1).state.load(std::memory_order_acquire) == slot_state::queued) {
         pending_.push_front(*job);  // C4: never begun
+      } else if (s.condemned == sentence::none && may_begin_again(*job)) {
+        again = job;
       } else {
         victim = job;  // C4
-        victim->place_ = remote_job::place::resolving;
+        settle(*victim);
       }
     }
     was_told_to_leave = s.state == seat::life::retiring;
@@ -76,10 +87,12 @@ void process_engine::judge(seat& s, int status, bool supervisor_died,
     s.harvested.store(s.placed, std::memory_order_relaxed);
     s.handle = descriptor();
     s.socket = descriptor();
-    if (victim != nullptr) ++crashed_;
+    why = std::exchange(s.condemned, sentence::none);
+    if (again != nullptr) pending_.push_front(*again);
+    if ((victim != nullptr && why == sentence::none) || again != nullptr) ++crashed_;
     dispatch(wakes);
   }
-  if (victim != nullptr || s.proven || was_told_to_leave) {
+  if (victim != nullptr || again != nullptr || s.proven || was_told_to_leave) {
     failed_starts_ = 0;
   } else if (!supervisor_died && s.pid != 0) {
     std::string reason = "worker " + std::to_string(s.pid) + " " + describe_status(status) +
@@ -98,6 +111,10 @@ void process_engine::judge(seat& s, int status, bool supervisor_died,
     count_failed_start(reason);
   }
   if (victim == nullptr) return;
+  if (why != sentence::none) {
+    failures.push_back({victim, sentence_of(*victim, why)});
+    return;
+  }
   if (supervisor_died) {
     failures.push_back({victim, std::make_exception_ptr(supervisor_lost(
                                     "the workers' supervisor was killed while worker " +
@@ -108,6 +125,7 @@ void process_engine::judge(seat& s, int status, bool supervisor_died,
   v.pid = s.pid;
   v.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
   v.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+  if (victim->limits_ != nullptr) v.attempt = victim->limits_->attempt;
   v.stderr_tail = s.tail.substr(s.tail.size() - std::min(s.tail.size(), tail_size));
   v.call = victim->describe();
   add_crash_note(v, s.shared->crash);
@@ -165,7 +183,7 @@ void process_engine::fail_pending() {
     const std::lock_guard hold(mutex_);
     while (remote_job* job = pending_.front()) {
       pending_.remove(*job);
-      job->place_ = remote_job::place::resolving;
+      settle(*job);
       failures.push_back({job, broken_error()});
     }
   }

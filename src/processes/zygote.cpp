@@ -92,11 +92,16 @@ class zygote {
   }
 
   void obey() {
-    spawn_command command{};
+    zygote_command command{};
     descriptor fds[max_sent];
     std::size_t count = 0;
     const long n = receive_packet(socket_, &command, sizeof command, fds, &count, 0);
     if (n == 0 || (n < 0 && errno != EMFILE)) end();
+    if (n > 0 && command.what == zygote_command::kind::kill) {
+      for (const child& c : children_)
+        if (c.seat == command.seat && c.generation == command.generation) kill(c.pid, SIGKILL);
+      return;
+    }
     zygote_report answer{};
     answer.seat = command.seat;
     answer.generation = command.generation;

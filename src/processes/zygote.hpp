@@ -26,8 +26,10 @@ struct greeting {
   std::vector<module_identity> modules;
 };
 
-// "Fork a worker for this seat", with descriptors: channel, the worker's socket, its stderr.
-struct spawn_command {
+// spawn: "fork a worker for this seat", with descriptors: channel, the worker's socket, its stderr.
+// kill: "end the worker of this seat", for a pool that has no handle of it.
+struct zygote_command {
+  enum class kind : std::uint32_t { spawn, kill } what;
   std::uint32_t seat;
   std::uint32_t generation;
 };

@@ -23,8 +23,8 @@ struct shutdown_options {
   // What becomes of calls that have not begun.
   enum class pending_calls { run, cancel } pending = pending_calls::run;
   // How long to be patient. After that the calls that have not begun are cancelled, and those that
-  // are running are asked to stop through their std::stop_token. Event loops and process pools have
-  // their own ways to be impatient and do not look at it.
+  // are running are asked to stop through their std::stop_token; a process pool kills their workers.
+  // Event loops do not look at it.
   duration grace = duration::max();
 };
 

@@ -50,7 +50,7 @@ class any_future {
   // True once a value, an exception or a cancellation is there.
   bool done() const { return checked().is_done(); }
   // True from the moment the call has begun until it is done.
-  bool running() const { return checked().is_claimed() && !done(); }
+  bool running() const { return checked().has_begun() && !done(); }
   bool cancelled() const { return done() && state_->is_cancelled(); }
   // Asks for the work to stop. A call that has not begun is cancelled at once; one that is running
   // hears it through its std::stop_token, if it takes one, or at its next co_await. Returns whether

@@ -158,6 +158,8 @@ class state_base {
   void wait();
   // As wait(), up to `deadline`; returns is_done().
   bool wait_until(time_point deadline);
+  // Whether somebody has begun to make the result.
+  virtual bool has_begun() const noexcept { return is_claimed(); }
   // Gives the engine behind this state the chance to do the waited-for work on this thread.
   virtual void assist() {}
   // "call to f, submitted in g (file+0x12)"

@@ -4,10 +4,13 @@
 //   ├── initializer_failed    three workers in a row did not live to take a call, and why
 //   └── image_mismatch        the workers' code is not the caller's: a library differs on disk
 //   task_error                this call failed, by no doing of its code
+//   ├── task_killed           somebody asked for its end: kill(), terminate_workers()
 //   ├── worker_crashed        the process that ran it died: signal or exit status, frames, stderr
 //   ├── supervisor_lost       the process that looks after the workers was killed while it ran
 //   ├── serialization_error   an argument or a result could not be encoded or decoded
 //   └── function_not_found    the function lives in a library that the workers do not have
+//   timeout_error
+//   └── task_timeout          it took longer than its options allow, and was killed if it ran
 #pragma once
 
 #include <cstdint>
@@ -32,6 +35,7 @@ class worker_crashed : public task_error {
     int pid = 0;
     int signal = 0;     // 0: it exited
     int exit_code = 0;  // when signal is 0
+    unsigned attempt = 1;
     std::string stderr_tail;
     std::string call;
     std::optional<std::uint64_t> fault_address;
@@ -44,6 +48,8 @@ class worker_crashed : public task_error {
   // The signal that killed it, or 0 if it exited.
   int signal() const noexcept { return verdict_.signal; }
   int exit_code() const noexcept { return verdict_.exit_code; }
+  // The how manieth beginning of the call this was; 1 unless it was submitted with retries.
+  unsigned attempt() const noexcept { return verdict_.attempt; }
   // Up to the last 8 KiB that this worker wrote to standard error.
   const std::string& stderr_tail() const noexcept { return verdict_.stderr_tail; }
   // The call that it was running, for a person to read.
@@ -57,6 +63,16 @@ class worker_crashed : public task_error {
 
  private:
   verdict verdict_;
+};
+
+class task_killed : public task_error {
+ public:
+  using task_error::task_error;
+};
+
+class task_timeout : public timeout_error {
+ public:
+  using timeout_error::timeout_error;
 };
 
 class initializer_failed : public broken_executor {

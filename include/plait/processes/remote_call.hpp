@@ -5,6 +5,7 @@
 // parameter travels as std::string, a string_view as std::string.
 #pragma once
 
+#include <memory>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
@@ -13,10 +14,12 @@
 
 #include "plait/core/call.hpp"
 #include "plait/processes/function_codec.hpp"
+#include "plait/processes/process_call_options.hpp"
 
 namespace plait::detail {
 
 class process_engine;
+class remote_job;
 
 // A reply as the engine delivers it: bytes that decode to the value, or to an exception.
 struct reply {
@@ -26,6 +29,19 @@ struct reply {
 };
 // Throws what the worker's call threw.
 [[noreturn]] void throw_remote(const reply& r);
+
+// What a call may cost, for those few that say so. Linked while the call has no result.
+struct call_limits {
+  static constexpr std::int64_t never = INT64_MAX;
+  explicit call_limits(const process_call_options& options) noexcept;
+  std::int64_t timeout_ns = never;
+  std::int64_t deadline = never;  // CLOCK_MONOTONIC
+  duration asked_timeout, asked_deadline;
+  unsigned retries = 0;
+  unsigned attempt = 1;
+  remote_job* job = nullptr;
+  call_limits *next = nullptr, *previous = nullptr;
+};
 
 // The engine's view of a call. Its fields belong to the engine once it was posted.
 class remote_job {
@@ -43,6 +59,10 @@ class remote_job {
   void assist_engine() noexcept;
   bool withdraw() noexcept;
   void release_engine() noexcept;
+  bool has_begun_at_engine() const noexcept;
+  // Before it is posted.
+  void set_options(const process_call_options& options);
+  const char* name() const noexcept { return name_; }
 
   encoder request;
 
@@ -53,6 +73,8 @@ class remote_job {
   process_engine* engine_ = nullptr;
   remote_job* next_ = nullptr;
   remote_job* previous_ = nullptr;
+  const char* name_ = nullptr;
+  std::unique_ptr<call_limits> limits_;
   std::uint32_t seat_ = 0;      // where it was placed
   std::uint32_t sequence_ = 0;  // and as which call of that worker
   enum class place : std::uint8_t { nowhere, pending, placed, resolving } place_ = place::nowhere;
@@ -224,8 +246,10 @@ class remote_call final : public state<R>, public remote_job {
     this->finish_exception(std::move(error));  // the waiting thread's alone from here on
   }
   void assist() override { assist_engine(); }
+  bool has_begun() const noexcept override { return this->is_done() || has_begun_at_engine(); }
   std::string describe() const override {
-    return "call of " + demangled(typeid(F).name()) + " submitted to a process pool " +
+    return "call " + (name() != nullptr ? '"' + std::string(name()) + "\" " : std::string()) +
+           "of " + demangled(typeid(F).name()) + " submitted to a process pool " +
            describe_address(this->where());
   }
   job_origin identity() const noexcept override {

@@ -1,0 +1,24 @@
+// plait/processes/process_call_options.hpp: what can be said of a process pool's call beside its
+// function and arguments.
+//
+//   pool.with({.timeout = 5s, .retries = 2}).submit(parse, file);
+#pragma once
+
+#include "plait/core/clock.hpp"
+
+namespace plait {
+
+struct process_call_options {
+  // For people: in error messages. Must outlive the call, as a literal does.
+  const char* name = nullptr;
+  // How long the call may run, each time that it is begun. After that its worker is killed, and the
+  // future throws task_timeout. No other call is hit: those queued behind it move elsewhere.
+  duration timeout = duration::max();
+  // How long it may take from its submission to its result, in the queue and in all attempts.
+  duration deadline = duration::max();
+  // How often more the call may begin after the process that ran it died. Only for calls that may
+  // begin twice without harm. What the call throws is its result, and no reason to repeat it.
+  unsigned retries = 0;
+};
+
+}  // namespace plait

@@ -1,0 +1,306 @@
+// What a call may cost: timeouts, deadlines, retries, kill() and the end of a pool's patience.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <plait/coroutines.hpp>
+#include <plait/processes.hpp>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace std::chrono_literals;
+using plait::process_pool_executor;
+
+int twice(int n) { return 2 * n; }
+int for_ever(int n) {
+  for (;;) pause();
+  return n;
+}
+int own_pid() { return getpid(); }
+
+// A file of numbers that calls in any process add to, without a name while they do.
+class counters {
+ public:
+  explicit counters(int n) : size_(static_cast<std::size_t>(n) * sizeof(std::atomic<int>)) {
+    const int fd = mkstemp(path_);
+    EXPECT_EQ(ftruncate(fd, static_cast<off_t>(size_)), 0);
+    close(fd);
+    memory_ = map(path_, size_);
+  }
+  ~counters() {
+    munmap(memory_, size_);
+    unlink(path_);
+  }
+  std::string path() const { return path_; }
+  int at(int i) const { return memory_[i]; }
+  static std::atomic<int>* map(const std::string& path, std::size_t size) {
+    const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
+    void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    return static_cast<std::atomic<int>*>(memory);
+  }
+
+ private:
+  char path_[32] = "/tmp/plait-limits-XXXXXX";
+  std::size_t size_;
+  std::atomic<int>* memory_;
+};
+void wait_for(const std::atomic<int>& number, int at_least) {
+  while (number < at_least) usleep(100);
+}
+// Adds one to counter i, so that others know that it runs, and never ends.
+int run_for_ever(std::string path, int i) {
+  counters::map(path, 4096)[i].fetch_add(1);
+  return for_ever(i);
+}
+int die_until(std::string path, int attempts) {
+  const int before = counters::map(path, 4096)[0].fetch_add(1);
+  if (before + 1 < attempts) raise(SIGKILL);
+  return before + 1;
+}
+
+std::string text_of(const plait::future<int>& f) {
+  try {
+    f.get();
+  } catch (const std::exception& e) {
+    return e.what();
+  }
+  return "";
+}
+
+TEST(Limits, ACallThatRunsTooLongIsKilledAndSaysSo) {
+  process_pool_executor pool{1};
+  const int before = pool.submit(own_pid).get();
+  auto slow = pool.with({.name = "slow one", .timeout = 50ms}).submit(for_ever, 1);
+  EXPECT_THROW(slow.get(), plait::task_timeout);
+  EXPECT_NE(text_of(slow).find("\"slow one\""), std::string::npos) << text_of(slow);
+  EXPECT_NE(text_of(slow).find("ran longer than its timeout of 50 ms"), std::string::npos);
+  EXPECT_NE(pool.submit(own_pid).get(), before);
+  EXPECT_EQ(pool.statistics().crashed, 0u);
+}
+
+TEST(Limits, ATimeoutIsATimeoutErrorLikeAnyOther) {
+  process_pool_executor pool{1};
+  EXPECT_THROW(pool.with({.timeout = 1ms}).submit(for_ever, 1).get(), plait::timeout_error);
+}
+
+TEST(Limits, TheTimeInTheQueueIsNotTheCallsOwn) {
+  process_pool_executor pool{1};
+  std::vector<plait::future<int>> calls;
+  for (int i = 0; i < 30; ++i)  // together they take longer than one may
+    calls.push_back(pool.with({.timeout = 1s})
+                        .submit(
+                            [](int n) {
+                              usleep(50'000);
+                              return n;
+                            },
+                            i));
+  for (int i = 0; i < 30; ++i) EXPECT_EQ(calls[static_cast<std::size_t>(i)].get(), i);
+}
+
+TEST(Limits, ThoseQueuedBehindACallThatIsKilledMoveElsewhere) {
+  process_pool_executor pool{1};
+  pool.submit(twice, 1).get();
+  std::vector<plait::future<int>> others;
+  auto slow = pool.with({.timeout = 50ms}).submit(for_ever, 1);
+  for (int i = 0; i < 100; ++i) others.push_back(pool.submit(twice, i));
+  EXPECT_THROW(slow.get(), plait::task_timeout);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(others[static_cast<std::size_t>(i)].get(), 2 * i);
+}
+
+TEST(Limits, ADeadlineCountsFromTheSubmission) {
+  process_pool_executor pool{1};
+  counters running(1);
+  auto busy = pool.submit(run_for_ever, running.path(), 0);
+  auto queued = pool.with({.deadline = 50ms}).submit(twice, 1);
+  EXPECT_THROW(queued.get(), plait::task_timeout);
+  EXPECT_NE(text_of(queued).find("had not begun"), std::string::npos) << text_of(queued);
+  EXPECT_TRUE(pool.kill(busy));
+  EXPECT_THROW(busy.get(), plait::task_killed);
+  auto runs = pool.with({.timeout = 1h, .deadline = 50ms}).submit(for_ever, 1);
+  EXPECT_THROW(runs.get(), plait::task_timeout);
+  EXPECT_EQ(pool.with({.deadline = 1h}).submit(twice, 3).get(), 6);
+}
+
+TEST(Limits, KillEndsARunningCallAndNobodyElses) {
+  process_pool_executor pool{2};
+  counters running(2);
+  auto a = pool.submit(run_for_ever, running.path(), 0);
+  auto b = pool.submit(run_for_ever, running.path(), 1);
+  std::vector<plait::future<int>> queued;
+  for (int i = 0; i < 20; ++i) queued.push_back(pool.submit(twice, i));
+  auto* counts = counters::map(running.path(), 4096);
+  wait_for(counts[0], 1);
+  wait_for(counts[1], 1);
+  EXPECT_TRUE(pool.kill(a));
+  EXPECT_THROW(a.get(), plait::task_killed);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(queued[static_cast<std::size_t>(i)].get(), 2 * i);
+  EXPECT_FALSE(b.done());
+  EXPECT_FALSE(pool.kill(a)) << "it has its result";
+  EXPECT_TRUE(pool.kill(b));
+  EXPECT_THROW(b.get(), plait::task_killed);
+  munmap(counts, 4096);
+}
+
+TEST(Limits, KillOfACallThatHasNotBegunCancelsIt) {
+  process_pool_executor pool{1};
+  auto busy = pool.submit(for_ever, 0);
+  auto queued = pool.submit(twice, 1);
+  EXPECT_TRUE(pool.kill(queued));
+  EXPECT_TRUE(queued.cancelled());
+  EXPECT_TRUE(pool.kill(busy));
+  EXPECT_THROW(static_cast<void>(busy.get()), plait::error);
+}
+
+TEST(Limits, KillKnowsItsOwnCalls) {
+  process_pool_executor pool{1}, other{1};
+  auto elsewhere = other.submit(twice, 1);
+  EXPECT_FALSE(pool.kill(elsewhere));
+  plait::promise<int> promise;
+  EXPECT_FALSE(pool.kill(promise.get_future()));
+  promise.set_value(1);
+  EXPECT_EQ(elsewhere.get(), 2);
+}
+
+// A kill and the end of its call race: the call is killed or has its result, and nobody else loses.
+TEST(Limits, KillsThatRaceWithTheEndsOfTheirCallsHitNobodyElse) {
+  process_pool_executor pool{2};
+  int killed = 0, wrong = 0;
+  std::vector<plait::future<int>> calls;
+  std::vector<bool> hit(2000);
+  for (int i = 0; i < 2000; ++i) calls.push_back(pool.submit(twice, i));
+  for (std::size_t i = 0; i < calls.size(); i += 20) {
+    if (i != 0) calls[i - 1].wait();
+    hit[i] = pool.kill(calls[i]);
+  }
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    try {
+      wrong += calls[i].get() != 2 * static_cast<int>(i);
+    } catch (const plait::task_killed&) {
+      ++killed;
+      wrong += !hit[i];
+    } catch (const plait::cancelled_error&) {
+      ++killed;
+      wrong += !hit[i];
+    }
+  }
+  EXPECT_EQ(wrong, 0) << killed << " were killed";
+}
+
+TEST(Limits, ACallWithRetriesBeginsAgainAfterACrash) {
+  process_pool_executor pool{1};
+  counters attempts(1);
+  EXPECT_EQ(pool.with({.retries = 3}).submit(die_until, attempts.path(), 3).get(), 3);
+  EXPECT_EQ(attempts.at(0), 3);
+}
+
+TEST(Limits, ACallThatAlwaysCrashesIsGivenUp) {
+  process_pool_executor pool{1};
+  counters attempts(1);
+  auto f = pool.with({.retries = 2}).submit(die_until, attempts.path(), 100);
+  try {
+    f.get();
+    FAIL();
+  } catch (const plait::worker_crashed& e) {
+    EXPECT_EQ(e.attempt(), 3u);
+    EXPECT_NE(std::string(e.what()).find("attempt 3"), std::string::npos);
+  }
+  EXPECT_EQ(attempts.at(0), 3);
+  EXPECT_EQ(pool.submit(twice, 1).get(), 2);
+}
+
+TEST(Limits, WhatACallThrowsIsNoReasonToRepeatIt) {
+  process_pool_executor pool{1};
+  counters attempts(1);
+  auto f = pool.with({.retries = 5})
+               .submit(
+                   [](std::string path) -> int {
+                     counters::map(path, 4096)[0].fetch_add(1);
+                     throw std::out_of_range("no");
+                   },
+                   attempts.path());
+  EXPECT_THROW(f.get(), std::out_of_range);
+  EXPECT_EQ(attempts.at(0), 1);
+}
+
+TEST(Limits, MapTakesThem) {
+  process_pool_executor pool{2};
+  const std::vector<int> numbers{1, 2, 3};
+  EXPECT_EQ(pool.with({.timeout = 10s}).map(twice, numbers).to_vector(),
+            (std::vector<int>{2, 4, 6}));
+}
+
+TEST(Limits, RunningIsTrueOnlyOfWhatHasBegun) {
+  process_pool_executor pool{1};
+  counters running(1);
+  auto busy = pool.submit(run_for_ever, running.path(), 0);
+  auto queued = pool.submit(twice, 1);
+  auto* counts = counters::map(running.path(), 4096);
+  wait_for(counts[0], 1);
+  EXPECT_TRUE(busy.running());
+  EXPECT_FALSE(queued.running());
+  EXPECT_TRUE(pool.kill(busy));
+  EXPECT_THROW(busy.get(), plait::task_killed);
+  EXPECT_EQ(queued.get(), 2);
+  EXPECT_FALSE(busy.running());
+  EXPECT_FALSE(queued.running());
+  munmap(counts, 4096);
+}
+
+TEST(Terminate, KillsWhatRunsCancelsWhatWaitsAndEnds) {
+  counters running(2);
+  process_pool_executor pool{2};
+  auto a = pool.submit(run_for_ever, running.path(), 0);
+  auto b = pool.submit(run_for_ever, running.path(), 1);
+  auto* counts = counters::map(running.path(), 4096);
+  wait_for(counts[0], 1);
+  wait_for(counts[1], 1);
+  auto c = pool.submit(twice, 1);
+  pool.terminate_workers();
+  EXPECT_THROW(a.get(), plait::task_killed);
+  EXPECT_THROW(b.get(), plait::task_killed);
+  EXPECT_TRUE(c.cancelled());
+  EXPECT_TRUE(pool.worker_pids().empty());
+  EXPECT_THROW(pool.submit(twice, 1), plait::executor_shutdown);
+  munmap(counts, 4096);
+}
+
+TEST(Terminate, AShutdownsGraceIsForWhatRuns) {
+  process_pool_executor pool{1};
+  auto quick = pool.submit(twice, 1);
+  auto slow = pool.submit(for_ever, 1);
+  auto behind = pool.submit(twice, 2);
+  pool.shutdown({.grace = 100ms});
+  EXPECT_EQ(quick.get(), 2);
+  EXPECT_THROW(slow.get(), plait::task_killed);
+  EXPECT_TRUE(behind.cancelled());
+}
+
+TEST(Terminate, ACallWithRetriesIsNotBegunAgain) {
+  process_pool_executor pool{1};
+  auto slow = pool.with({.retries = 10}).submit(for_ever, 1);
+  pool.terminate_workers();
+  EXPECT_THROW(static_cast<void>(slow.get()), plait::error);
+}
+
+TEST(Limits, ATaskThatIsAwaitedByACoroutineTimesOutThere) {
+  process_pool_executor pool{1};
+  const auto program = [&]() -> plait::task<bool> {
+    try {
+      co_await pool.with({.timeout = 20ms}).submit(for_ever, 1);
+    } catch (const plait::task_timeout&) {
+      co_return true;
+    }
+    co_return false;
+  };
+  EXPECT_TRUE(plait::run(program()));
+}
+
+}  // namespace
