@@ -32,6 +32,7 @@ class reader final : public flow_visitor {
     for (auto& task : found_.tasks)
       if (const auto at = by_result.find(task.awaited); at != by_result.end())
         await_task(task, at->second);
+    name_holders();
     return std::move(found_);
   }
 
@@ -40,6 +41,18 @@ class reader final : public flow_visitor {
     task.awaits.push_back(other);
     task.awaited_call = {};
     task.waits_for = "task " + std::to_string(other);
+  }
+  void name_holders() {
+    std::unordered_map<std::uint64_t, std::size_t> by_number;
+    for (std::size_t i = 0; i < flows_.size(); ++i)
+      if (const auto number = flows_[i]->number_or_zero(); number != 0)
+        by_number.emplace(number, i);
+    for (auto& task : found_.tasks) {
+      const auto at = task.held_by != 0 ? by_number.find(task.held_by) : by_number.end();
+      if (at == by_number.end()) continue;
+      task.awaits.push_back(at->second);
+      task.waits_for += " that task " + std::to_string(at->second) + " holds";
+    }
   }
   bool add(const context& flow) {
     if (flows_.size() == loop_tasks::most) {
@@ -63,6 +76,7 @@ class reader final : public flow_visitor {
     record.suspended = true;
     record.waits_for = wait->waits_for();
     record.awaited = wait->awaited_state();
+    record.held_by = wait->held_by();
     if (record.awaited != nullptr) record.awaited_call = origin_copy(record.awaited->identity());
     read_coroutines(record, *wait);
     wait->visit_children(*this);  // may move the records

@@ -24,9 +24,10 @@ struct task_record {
   bool suspended = false;               // else it runs or is ready to
   std::vector<const void*> coroutines;  // code of those that await each other, outermost first
   std::size_t more_coroutines = 0;      // left out between the first and the second
-  std::vector<std::size_t> awaits;      // indices of records: children, and tasks whose futures
+  std::vector<std::size_t> awaits;      // indices of records: children, whose futures, whose locks
   const state_base* awaited = nullptr;  // compared, never followed
   origin_copy awaited_call;             // if that is a call of another engine
+  std::uint64_t held_by = 0;            // who has the lock that is waited for: context::number()
 };
 
 struct loop_tasks {

@@ -294,7 +294,13 @@ plait::task<> queue_program(crowd& people) {
     items[id] = fate::got;
     queue.task_done();
   };
+  int getting = 0;
   const auto get = [&]() -> plait::task<> {
+    ++getting;
+    const struct leave {
+      int& count;
+      ~leave() { --count; }
+    } guard{getting};
     for (auto n = 1 + people.random.below(4); n > 0; --n) {
       try {
         if (people.random.one_in(4)) {
@@ -321,6 +327,9 @@ plait::task<> queue_program(crowd& people) {
   if (people.random.one_in(2)) queue.close();
   co_await people.disturb();
   co_await plait::sleep(1s);
+  if (queue.closed()) {
+    EXPECT_EQ(getting, 0) << "somebody waits in a closed queue";
+  }
   people.stop_all();
   co_await people.end();
   while (!queue.empty()) got(queue.get_nowait());

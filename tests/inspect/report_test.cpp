@@ -111,6 +111,29 @@ TEST(Report, LinksATaskToTheTaskWhoseFutureItAwaits) {
   sleeping.cancel();
 }
 
+plait::task<> hold_long(plait::lock& lock) {
+  const auto held = co_await lock.acquire();
+  co_await sleep_long();
+}
+
+plait::task<> want(plait::lock& lock) { const auto held = co_await lock.acquire(); }
+
+TEST(Report, NamesTheTaskThatHoldsTheLockThatAnotherWaitsFor) {
+  plait::lock lock;
+  inspected_loop loop;
+  auto holding = loop->submit(hold_long, std::ref(lock));
+  auto waiting = loop->submit(want, std::ref(lock));
+  const json all = loop.tell();
+  const json& waits = named(all, "want(");
+  const auto awaits = awaited_names(all, waits);
+  ASSERT_EQ(awaits.size(), 1U);
+  EXPECT_NE(awaits[0].find("hold_long("), std::string::npos);
+  const auto text = waits.at("waits_for").get<std::string>();
+  EXPECT_EQ(text.rfind("a lock that task ", 0), 0U) << text;
+  holding.cancel();
+  waiting.get();
+}
+
 TEST(Report, CountsWhatItDoesNotTell) {
   inspected_loop loop;
   constexpr std::size_t tasks = 12'000;

@@ -76,6 +76,7 @@ class condition::awaiter final : public detail::listed_waiter {
   std::string waits_for() const override {
     return listening_ ? "a condition to be notified" : "the lock of a condition";
   }
+  std::uint64_t held_by() const noexcept override { return listening_ ? 0 : lock_->taken_by_; }
 
  private:
   friend condition;

@@ -97,7 +97,13 @@ class context {
   // address and 32,768 flows that were asked for theirs.
   std::uint64_t number() noexcept {
     while (turn_ == 0) turn_ = ++queue_->last_turn & 0x7fff;
-    return static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(this)) << 15 | turn_;
+    return number_or_zero();
+  }
+  // 0 while nobody has asked for it.
+  std::uint64_t number_or_zero() const noexcept {
+    return turn_ == 0
+               ? 0
+               : static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(this)) << 15 | turn_;
   }
   // What the flow is suspended on; null while it runs or is about to.
   const waiter* waiting() const noexcept { return waiting_; }
@@ -187,6 +193,8 @@ class waiter : public job {
   virtual void visit_children(flow_visitor&) const {}
   // The state that the wait is for, if it is for one.
   virtual const state_base* awaited_state() const noexcept { return nullptr; }
+  // The number() of the flow that has what is waited for, if one is known to.
+  virtual std::uint64_t held_by() const noexcept { return 0; }
   // The innermost suspended frame; whether is_linked_frame holds for it.
   const void* frame() const noexcept { return frame_.address(); }
   bool has_linked_frame() const noexcept { return linked_; }

@@ -103,6 +103,7 @@ class lock::awaiter final : public detail::listed_waiter {
   }
 
   std::string waits_for() const override { return "a lock"; }
+  std::uint64_t held_by() const noexcept override { return lock_.taken_by_; }
 
  private:
   void stop() noexcept override {
