@@ -72,11 +72,6 @@ blocking_scope::~blocking_scope() {
 
 thread_local constinit running_call* running_call::innermost = nullptr;
 
-bool state_base::try_claim() noexcept {
-  // R1: `claimed` is set once and never cleared, so the thread that saw it clear has won.
-  return !(word_.fetch_or(claimed, std::memory_order_acq_rel) & claimed);
-}
-
 bool state_base::try_claim_at_home() noexcept {
   const auto word = word_.load(std::memory_order_relaxed);
   if (!(word & private_here)) return try_claim();

@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "plait/core/call_options.hpp"
+#include "threads/futex_mutex.hpp"
 #include "threads/work_deque.hpp"
 
 namespace plait::detail {
@@ -25,8 +26,7 @@ class injection_queue {
     j.next = nullptr;
     (l.head != nullptr ? l.last->next : l.head) = &j;
     l.last = &j;
-    if (&l == &lanes_.front()) add(urgent_, 1);
-    add(size_, 1);
+    count(l, 1);
     return true;
   }
   // Returns the first, and pushes up to a batch of the same priority onto the empty `to`, so that
@@ -40,9 +40,13 @@ class injection_queue {
       lane* first = first_lane();
       if (first == nullptr) return nullptr;
       const std::size_t share = size_.load(std::memory_order_relaxed) / (2 * workers + 1) + 1;
-      while (n < std::min(share, max_batch) && first->head != nullptr) batch[n++] = unlink(*first);
+      const std::size_t most = std::min(share, max_batch);
+      job* j = first->head;
+      for (; n < most && j != nullptr; j = j->next) batch[n++] = j;
+      first->head = j;
+      count(*first, std::size_t(0) - n);
     }
-    for (std::size_t i = n; i-- > 1;) to.push(*batch[i]);
+    if (n > 1) to.push_all(batch + 1, n - 1);
     return batch[0];
   }
   // A job of high priority, which goes before what workers hold in their deques.
@@ -78,15 +82,19 @@ class injection_queue {
     job* first = l.head;
     if (first == nullptr) return nullptr;
     l.head = first->next;
-    if (&l == &lanes_.front()) add(urgent_, std::size_t(-1));
-    add(size_, std::size_t(-1));
+    count(l, std::size_t(-1));
     return first;
+  }
+  // `n` more, or fewer, in that lane.
+  void count(const lane& l, std::size_t n) noexcept {
+    if (&l == &lanes_.front()) add(urgent_, n);
+    add(size_, n);
   }
   // Written under the mutex only, so a load and a store will do.
   static void add(std::atomic<std::size_t>& count, std::size_t n) noexcept {
     count.store(count.load(std::memory_order_relaxed) + n, std::memory_order_seq_cst);
   }
-  std::mutex mutex_;
+  futex_mutex mutex_;
   bool closed_ = false;
   std::array<lane, 3> lanes_;  // by call_priority
   std::atomic<std::size_t> size_{0}, urgent_{0};

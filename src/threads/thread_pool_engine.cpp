@@ -100,13 +100,71 @@ thread_pool_engine::~thread_pool_engine() {
   for (std::size_t i = 0; i < slots_used_; ++i) delete slots_[i].load();
 }
 
-// --- How many -------------------------------------------------------------------------------------
+// --- How calls come in ----------------------------------------------------------------------------
 
-std::size_t thread_pool_engine::active() const noexcept {
-  const std::size_t out = parked_.parked() + blocked_.load(std::memory_order_seq_cst);
-  const std::size_t all = alive_.load(std::memory_order_seq_cst);
-  return all > out ? all - out : 0;
+thread_pool_engine::answer thread_pool_engine::post(job& j, const call_options& how) {
+  if (options_.max_pending != 0) [[unlikely]]
+    if (const answer a = take_room(j, how); a != answer::accepted) return a;
+  worker* const self = is_current() ? current_ : nullptr;
+  if (!enqueue(self, j, how)) [[unlikely]]
+    return refuse(j);
+  call_for_help();
+  return answer::accepted;
 }
+
+inline bool thread_pool_engine::enqueue(worker* self, job& j, const call_options& how) noexcept {
+  using origin = injection_queue::origin;
+  if (self == nullptr) return injected_.push(j, how.priority, origin::outside);
+  if (cancelling_.load(std::memory_order_relaxed)) return false;
+  if (how.priority != call_priority::normal || !self->deque.push(j))
+    injected_.push(j, how.priority, origin::running_call);
+  return true;
+}
+
+thread_pool_engine::answer thread_pool_engine::take_room(job& j, const call_options& how) {
+  const bool own = is_current();
+  for (auto n = pending_.load();;) {
+    if (!own && n >= options_.max_pending) {
+      if (closed_.load() || how.if_full == call_options::full_queue::refuse ||
+          options_.if_full == thread_pool_options::full_queue::refuse)
+        return closed_.load() ? answer::closed : answer::full;
+      try {
+        wait_for_room();
+      } catch (...) {
+        j.drop();
+        throw;
+      }
+      n = pending_.load();
+    } else if (pending_.compare_exchange_weak(n, n + 1)) {
+      return answer::accepted;
+    }
+  }
+}
+
+// The pool is closed; a broken one says why.
+thread_pool_engine::answer thread_pool_engine::refuse(job& j) {
+  if (options_.max_pending != 0) left_queue();
+  std::unique_lock hold(threads_);
+  if (broken_ == nullptr) return answer::closed;
+  const std::exception_ptr reason = broken_;
+  hold.unlock();
+  j.drop();  // not fail(): the caller hears of it here, and nobody need hear of it again
+  std::rethrow_exception(reason);
+}
+
+void thread_pool_engine::wait_for_room() {
+  const blocking_scope scope(nullptr);  // an event loop's thread must not wait here
+  std::unique_lock hold(room_);
+  room_made_.wait(hold, [&] { return closed_ || pending_.load() < options_.max_pending; });
+}
+
+void thread_pool_engine::left_queue() noexcept {
+  if (pending_.fetch_sub(1) != options_.max_pending) return;
+  const std::lock_guard hold(room_);
+  room_made_.notify_all();
+}
+
+// --- How many -------------------------------------------------------------------------------------
 
 bool thread_pool_engine::has_work() const noexcept {
   if (!injected_.empty()) return true;
@@ -118,9 +176,7 @@ bool thread_pool_engine::has_work() const noexcept {
   return false;
 }
 
-// There is work that nobody may be coming for: P1 and P2 of parking.hpp, and new threads.
-void thread_pool_engine::call_for_help() noexcept {
-  if (parked_.searching() != 0) return;
+void thread_pool_engine::bring_help() noexcept {
   if (active() >= limit_.load(std::memory_order_seq_cst)) {
     if (options_.size == sizing::elastic) growth_.backlog();
     return;

@@ -76,18 +76,32 @@ class thread_pool_engine final : public call_home, public blocking_policy, publi
   static void run_watched(worker& self, job& j) noexcept;
 
   // How many.
-  std::size_t active() const noexcept;
+  std::size_t active() const noexcept {
+    const std::size_t out = parked_.parked() + blocked_.load(std::memory_order_seq_cst);
+    const std::size_t all = alive_.load(std::memory_order_seq_cst);
+    return all > out ? all - out : 0;
+  }
   bool has_work() const noexcept;
   bool is_over() const noexcept;
-  void call_for_help() noexcept;
+  // There is work that nobody may be coming for: P1 and P2 of parking.hpp, and new threads.
+  void call_for_help() noexcept {
+    if (parked_.searching() == 0 && (active() < limit_.load(std::memory_order_seq_cst) ||
+                                     options_.size == thread_pool_options::sizing::elastic))
+      bring_help();
+  }
+  void bring_help() noexcept;
   void start_worker() noexcept;
   void start_thread(std::unique_lock<std::mutex>& hold);
   bool idles_away() const noexcept;
 
-  // Ends.
-  answer enqueue(job& j, const call_options& how) noexcept;
+  // Calls that come in.
+  bool enqueue(worker* self, job& j, const call_options& how) noexcept;
+  answer take_room(job& j, const call_options& how);
+  answer refuse(job& j);
   void wait_for_room();
   void left_queue() noexcept;
+
+  // Ends.
   void break_pool(std::exception_ptr reason) noexcept;
   template <class End>
   void drain(End end) noexcept;

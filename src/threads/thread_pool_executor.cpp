@@ -26,16 +26,12 @@ thread_pool_statistics thread_pool_executor::statistics() const noexcept {
 
 thread_pool_executor::admission thread_pool_executor::admit(detail::job& j,
                                                             const call_options& how) {
+  // The engine's answers are those of admission, which it cannot name.
   using answer = detail::thread_pool_engine::answer;
-  switch (engine_->post(j, how)) {
-    case answer::accepted:
-      return admission::accepted;
-    case answer::full:
-      return admission::full;
-    case answer::closed:
-      break;
-  }
-  return admission::closed;
+  static_assert(int(answer::accepted) == int(admission::accepted) &&
+                int(answer::closed) == int(admission::closed) &&
+                int(answer::full) == int(admission::full));
+  return static_cast<admission>(engine_->post(j, how));
 }
 
 void thread_pool_executor::refuse_count() {

@@ -1,66 +1,10 @@
-// How calls come into a pool, and how a pool ends.
+// How a pool ends.
 #include <string>
 
 #include "threads/thread_pool_engine.hpp"
 #include "threads/worker.hpp"
 
 namespace plait::detail {
-
-thread_pool_engine::answer thread_pool_engine::post(job& j, const call_options& how) {
-  if (options_.max_pending != 0) {
-    const bool own = is_current();
-    for (auto n = pending_.load();;) {
-      if (!own && n >= options_.max_pending) {
-        if (closed_.load() || how.if_full == call_options::full_queue::refuse ||
-            options_.if_full == thread_pool_options::full_queue::refuse)
-          return closed_.load() ? answer::closed : answer::full;
-        try {
-          wait_for_room();
-        } catch (...) {
-          j.drop();
-          throw;
-        }
-        n = pending_.load();
-      } else if (pending_.compare_exchange_weak(n, n + 1)) {
-        break;
-      }
-    }
-  }
-  const answer a = enqueue(j, how);
-  if (a == answer::accepted) {
-    call_for_help();
-    return a;
-  }
-  if (options_.max_pending != 0) left_queue();
-  std::unique_lock hold(threads_);
-  if (broken_ == nullptr) return a;
-  const std::exception_ptr reason = broken_;
-  hold.unlock();
-  j.drop();  // not fail(): the caller hears of it here, and nobody need hear of it again
-  std::rethrow_exception(reason);
-}
-
-thread_pool_engine::answer thread_pool_engine::enqueue(job& j, const call_options& how) noexcept {
-  using origin = injection_queue::origin;
-  if (!is_current())
-    return injected_.push(j, how.priority, origin::outside) ? answer::accepted : answer::closed;
-  if (cancelling_.load(std::memory_order_relaxed)) return answer::closed;
-  if (how.priority != call_priority::normal || !current_->deque.push(j))
-    injected_.push(j, how.priority, origin::running_call);
-  return answer::accepted;
-}
-
-void thread_pool_engine::wait_for_room() {
-  const blocking_scope scope(nullptr);  // an event loop's thread must not wait here
-  std::unique_lock hold(room_);
-  room_made_.wait(hold, [&] { return closed_ || pending_.load() < options_.max_pending; });
-}
-
-void thread_pool_engine::left_queue() noexcept {
-  if (pending_.fetch_sub(1) != options_.max_pending) return;
-  const std::lock_guard hold(room_);
-  room_made_.notify_all();
-}
 
 void thread_pool_engine::break_pool(std::exception_ptr reason) noexcept {
   try {

@@ -12,6 +12,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include "plait/core/job.hpp"
@@ -31,26 +32,24 @@ class work_deque {
     return true;
   }
 
+  // `count` at once, onto an empty deque, which must have room for them: jobs[0] pops first.
+  void push_all(job* const* jobs, std::size_t count) noexcept {
+    auto bottom = bottom_.load(std::memory_order_relaxed);
+    while (count-- != 0) slot(bottom++).store(jobs[count], std::memory_order_relaxed);
+    bottom_.store(bottom, std::memory_order_seq_cst);
+  }
+
   job* pop() noexcept {
     const auto bottom = bottom_.load(std::memory_order_relaxed) - 1;
     if (bottom < top_.load(std::memory_order_relaxed)) return nullptr;  // empty, as only we push
-    bottom_.store(bottom, std::memory_order_seq_cst);
-    auto top = top_.load(std::memory_order_seq_cst);
-    job* taken = nullptr;
-    if (top <= bottom) {
-      taken = slot(bottom).load(std::memory_order_relaxed);
-      if (top != bottom) return taken;
-      if (!top_.compare_exchange_strong(top, top + 1, std::memory_order_seq_cst)) taken = nullptr;
-    }
-    bottom_.store(bottom + 1, std::memory_order_relaxed);
-    return taken;
+    return take_newest(bottom);
   }
 
   // The owner pops `j` if it is the newest.
   bool pop_if(const job& j) noexcept {
     const auto bottom = bottom_.load(std::memory_order_relaxed) - 1;
     return bottom >= top_.load(std::memory_order_relaxed) &&
-           slot(bottom).load(std::memory_order_relaxed) == &j && pop() != nullptr;
+           slot(bottom).load(std::memory_order_relaxed) == &j && take_newest(bottom) != nullptr;
   }
 
   job* steal() noexcept {
@@ -70,6 +69,18 @@ class work_deque {
   }
 
  private:
+  job* take_newest(std::int64_t bottom) noexcept {
+    bottom_.store(bottom, std::memory_order_seq_cst);
+    auto top = top_.load(std::memory_order_seq_cst);
+    job* taken = nullptr;
+    if (top <= bottom) {
+      taken = slot(bottom).load(std::memory_order_relaxed);
+      if (top != bottom) return taken;
+      if (!top_.compare_exchange_strong(top, top + 1, std::memory_order_seq_cst)) taken = nullptr;
+    }
+    bottom_.store(bottom + 1, std::memory_order_relaxed);
+    return taken;
+  }
   std::atomic<job*>& slot(std::int64_t i) noexcept {
     return slots_[static_cast<std::size_t>(i) % capacity];
   }

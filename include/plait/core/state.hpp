@@ -141,7 +141,10 @@ class state_base {
     return word_.load(std::memory_order_acquire) >> ref_shift == 1;
   }
 
-  bool try_claim() noexcept;                                 // R1
+  // R1: `claimed` is set once and never cleared, so the thread that saw it clear has won.
+  bool try_claim() noexcept {
+    return !(word_.fetch_or(claimed, std::memory_order_acq_rel) & claimed);
+  }
   void finish(outcome how) noexcept;                         // R2, R3; takes a reference along
   void finish_exception(std::exception_ptr error) noexcept;  // error_ and finish(exception)
   bool cancel() noexcept;                                    // see future::cancel
