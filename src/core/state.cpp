@@ -91,7 +91,11 @@ void state_base::finish(outcome how) noexcept {
       return;
     }
   }
-  word = lock();
+  finish_and_notify();
+}
+
+void state_base::finish_and_notify() noexcept {
+  auto word = lock();
   observer* newest = std::exchange(observers_, nullptr);
   // R2, R3. Sets done, clears locked and, if set, observed, and gives the completer's reference
   // back; references may move meanwhile. From here on the state belongs to others, if there are
@@ -198,6 +202,10 @@ std::exception_ptr state_base::retrieve() noexcept {
 void state_base::wait() {
   if (is_done()) return;
   assist();
+  if (!is_done()) block();
+}
+
+void state_base::block() {
   for (int spins = 0; spins < 64; ++spins) {  // about the time that a short call has left to run
     if (is_done()) return;
     relax();
@@ -220,15 +228,18 @@ bool state_base::wait_until(time_point deadline) {
 }
 
 void state_base::destroy(std::uint64_t word) noexcept {
-  if (outcome_ == outcome::exception && !(word & retrieved)) {  // R6
-    std::string origin;
-    try {
-      origin = describe();
-    } catch (...) {  // no memory for the text: the exception itself still arrives
-    }
-    report_unhandled(std::move(error_), std::move(origin));
-  }
+  if (outcome_ == outcome::exception && !(word & retrieved)) [[unlikely]]
+    report();  // R6
   delete this;
+}
+
+void state_base::report() noexcept {
+  std::string origin;
+  try {
+    origin = describe();
+  } catch (...) {  // no memory for the text: the exception itself still arrives
+  }
+  report_unhandled(std::move(error_), std::move(origin));
 }
 
 std::string state_base::describe() const { return "result of a promise"; }

@@ -105,20 +105,19 @@ thread_pool_engine::~thread_pool_engine() {
 thread_pool_engine::answer thread_pool_engine::post(job& j, const call_options& how) {
   if (options_.max_pending != 0) [[unlikely]]
     if (const answer a = take_room(j, how); a != answer::accepted) return a;
-  worker* const self = is_current() ? current_ : nullptr;
-  if (!enqueue(self, j, how)) [[unlikely]]
+  if (!(is_current() ? enqueue_own(j, how)
+                     : injected_.push(j, how.priority, injection_queue::origin::outside)))
+      [[unlikely]]
     return refuse(j);
   call_for_help();
   return answer::accepted;
 }
 
-inline bool thread_pool_engine::enqueue(worker* self, job& j, const call_options& how) noexcept {
-  using origin = injection_queue::origin;
-  if (self == nullptr) return injected_.push(j, how.priority, origin::outside);
+inline bool thread_pool_engine::enqueue_own(job& j, const call_options& how) noexcept {
   if (cancelling_.load(std::memory_order_relaxed)) return false;
-  if (how.priority != call_priority::normal || !self->deque.push(j))
-    injected_.push(j, how.priority, origin::running_call);
-  return true;
+  if (how.priority == call_priority::normal && current_->deque.push(j)) [[likely]]
+    return true;
+  return injected_.push(j, how.priority, injection_queue::origin::running_call);
 }
 
 thread_pool_engine::answer thread_pool_engine::take_room(job& j, const call_options& how) {
@@ -277,20 +276,17 @@ bool thread_pool_engine::initialize(worker&) noexcept {
 void thread_pool_engine::run_from(worker& self, job* found) noexcept {
   self.busy.store(true, std::memory_order_relaxed);
   while (found != nullptr) {
-    run_one(self, *found);
+    if (options_.max_pending != 0) [[unlikely]]
+      left_queue();
+    if (watched()) [[unlikely]] {
+      run_watched(self, *found);
+    } else {
+      found->run();
+    }
+    self.done.store(self.done.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     found = active() > limit_.load(std::memory_order_relaxed) ? nullptr : next(self);
   }
   self.busy.store(false, std::memory_order_relaxed);
-}
-
-void thread_pool_engine::run_one(worker& self, job& j) noexcept {
-  if (options_.max_pending != 0) left_queue();
-  if (watched()) [[unlikely]] {
-    run_watched(self, j);
-  } else {
-    j.run();
-  }
-  self.done.store(self.done.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
 thread_pool_engine::after_park thread_pool_engine::park(worker& self) noexcept {
@@ -381,7 +377,8 @@ job* thread_pool_engine::next(worker& self) noexcept {
 
 bool thread_pool_engine::take_back(job& j) noexcept {
   if (!current_->deque.pop_if(j)) return false;
-  if (options_.max_pending != 0) left_queue();
+  if (options_.max_pending != 0) [[unlikely]]
+    left_queue();
   return true;
 }
 

@@ -72,7 +72,6 @@ class thread_pool_engine final : public call_home, public blocking_policy, publi
   void last_rites(worker& self, std::unique_lock<std::mutex> hold) noexcept;
   job* search(worker& self) noexcept;
   job* next(worker& self) noexcept;
-  void run_one(worker& self, job& j) noexcept;
   static void run_watched(worker& self, job& j) noexcept;
 
   // How many.
@@ -95,7 +94,7 @@ class thread_pool_engine final : public call_home, public blocking_policy, publi
   bool idles_away() const noexcept;
 
   // Calls that come in.
-  bool enqueue(worker* self, job& j, const call_options& how) noexcept;
+  bool enqueue_own(job& j, const call_options& how) noexcept;
   answer take_room(job& j, const call_options& how);
   answer refuse(job& j);
   void wait_for_room();

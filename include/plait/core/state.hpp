@@ -190,6 +190,10 @@ class state_base {
  private:
   void finish_private(std::uint64_t word) noexcept;
   void destroy(std::uint64_t word) noexcept;
+  // What is rare of finish, wait and destroy, so that the rest needs no stack.
+  void finish_and_notify() noexcept;
+  void block();
+  void report() noexcept;
   std::uint64_t lock() noexcept;
 
   std::atomic<std::uint64_t> word_;
