@@ -147,6 +147,10 @@ class AgainstHttpbin(AgainstAServer, unittest.TestCase):
 
 
 class WithoutAServer(unittest.TestCase):
+    def test_threads_parallel_for_fills_adds_up_and_fails(self):
+        output, _ = run("threads_parallel_for")
+        self.assertEqual(output.splitlines(), ["90000", "3.33328e+14", "the last one was out of range"])
+
     def test_coroutines_queue_hands_every_item_to_somebody(self):
         output, _ = run("coroutines_queue")
         handled = dict(re.findall(r"^(worker-[123]) handled (\d+)$", output, re.MULTILINE))

@@ -12,7 +12,7 @@
 // Cost:     one allocation a call; threads start as calls need them; idle workers sleep at 0 % CPU.
 // Order:    calls submitted from outside begin by priority, then in the order of submission; a
 //           worker runs what its own call submitted newest first, and idle workers steal the oldest.
-// Example:  examples/threads/fetch.cpp
+// Example:  examples/threads/fetch.cpp, docs/threads.md
 #pragma once
 
 #include <concepts>
