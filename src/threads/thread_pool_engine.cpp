@@ -283,7 +283,7 @@ void thread_pool_engine::run_from(worker& self, job* found) noexcept {
     } else {
       found->run();
     }
-    self.done.store(self.done.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    self.count_done();
     found = active() > limit_.load(std::memory_order_relaxed) ? nullptr : next(self);
   }
   self.busy.store(false, std::memory_order_relaxed);
@@ -376,7 +376,9 @@ job* thread_pool_engine::next(worker& self) noexcept {
 }
 
 bool thread_pool_engine::take_back(job& j) noexcept {
-  if (!current_->deque.pop_if(j)) return false;
+  worker& self = *current_;
+  if (!self.deque.pop_if(j)) return false;
+  self.count_done();  // its waiter runs it, and run_from does not see it
   if (options_.max_pending != 0) [[unlikely]]
     left_queue();
   return true;

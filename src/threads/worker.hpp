@@ -18,6 +18,9 @@ struct thread_pool_engine::worker {
   std::thread thread;             // guarded by the engine's threads_
   std::atomic<bool> busy{false};  // runs calls; written by the thread alone, as the next two
   std::atomic<std::uint64_t> done{0}, steals{0};
+  void count_done() noexcept {
+    done.store(done.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
   std::atomic<int> tid{0};    // the kernel's number of the thread
   std::int64_t cpu_time = 0;  // what growth_monitor read last
   bool was_busy = false;

@@ -162,6 +162,19 @@ TEST(ThreadPool, TellsWhatItIsDoing) {
   EXPECT_EQ(pool.statistics().queued, 0u);
 }
 
+// Calls that a waiting call had run were not counted.
+TEST(ThreadPool, CountsEachCallThatHasEndedOnce) {
+  thread_pool_executor pool(3);
+  pool.submit([&] {
+        std::vector<plait::future<>> children;
+        for (int i = 0; i < 400; ++i) children.push_back(pool.submit([] {}));  // deque and queue
+        for (int i = 400; i-- != 0;) children[static_cast<std::size_t>(i)].get();
+      })
+      .get();
+  while (pool.statistics().idle != pool.statistics().workers) std::this_thread::yield();
+  EXPECT_EQ(pool.statistics().done, 401u);
+}
+
 TEST(ThreadPool, PoolsMayCallEachOther) {
   thread_pool_executor a(1), b(1);
   const auto f = a.submit([&] { return b.submit([] { return 3; }).get(); });
