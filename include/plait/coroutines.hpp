@@ -13,6 +13,7 @@
 #include "plait/coroutines/current_task.hpp"
 #include "plait/coroutines/event.hpp"
 #include "plait/coroutines/event_loop.hpp"
+#include "plait/coroutines/event_loop_group.hpp"
 #include "plait/coroutines/gather.hpp"
 #include "plait/coroutines/lifo_queue.hpp"
 #include "plait/coroutines/lock.hpp"

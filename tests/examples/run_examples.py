@@ -168,6 +168,10 @@ class WithoutAServer(unittest.TestCase):
         )
         self.assertLess(seconds, 30)
 
+    def test_coroutines_many_loops_share_a_port(self):
+        output, _ = run("coroutines_many_loops")
+        self.assertEqual(output, "200 answers of 4 different loops\n")
+
     def test_processes_primes_loses_only_the_task_that_crashed(self):
         output, _ = run("processes_primes")
         lines = output.splitlines()

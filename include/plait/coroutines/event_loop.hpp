@@ -100,6 +100,7 @@ class event_loop final : public local_executor, private detail::blocking_policy 
   std::size_t default_window() const noexcept override;
 
  private:
+  friend class event_loop_group;
   friend detail::loop_core;
   friend detail::task_node;
   friend detail::spawned_task;
