@@ -23,8 +23,7 @@ std::string listed(const std::string& what, const std::vector<std::exception_ptr
 }  // namespace
 
 exception_group::exception_group(const std::string& what, std::vector<std::exception_ptr> all)
-    : error(listed(what, all)),
-      exceptions_(std::make_shared<const std::vector<std::exception_ptr>>(std::move(all))) {}
+    : error(listed(what, all)), exceptions_(std::move(all)) {}
 
 std::string detail::describe_exception(const std::exception_ptr& error) {
   try {

@@ -14,7 +14,7 @@
 #pragma once
 
 #include <exception>
-#include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -28,14 +28,14 @@ class exception_group : public error {
   exception_group(const std::string& what, std::vector<std::exception_ptr> exceptions);
 
   // In the order in which they were thrown.
-  const std::vector<std::exception_ptr>& exceptions() const noexcept { return *exceptions_; }
+  const std::vector<std::exception_ptr>& exceptions() const noexcept { return exceptions_; }
 
   // Calls f with every exception of type E (or derived from it), here and in nested groups; returns
   // how many there were. What f throws goes through.
   template <class E, class F>
   std::size_t visit(F&& f) const {
     std::size_t found = 0;
-    for (const auto& each : *exceptions_) {
+    for (const auto& each : exceptions_) {
       try {
         std::rethrow_exception(each);
       } catch (const E& match) {
@@ -54,7 +54,7 @@ class exception_group : public error {
   }
 
  private:
-  std::shared_ptr<const std::vector<std::exception_ptr>> exceptions_;
+  std::vector<std::exception_ptr> exceptions_;
 };
 
 namespace detail {
