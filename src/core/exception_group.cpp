@@ -25,6 +25,17 @@ std::string listed(const std::string& what, const std::vector<std::exception_ptr
 exception_group::exception_group(const std::string& what, std::vector<std::exception_ptr> all)
     : error(listed(what, all)), exceptions_(std::move(all)) {}
 
+// What `error` refers to lives as long as it does.
+const exception_group* exception_group::as_group(const std::exception_ptr& error) noexcept {
+  try {
+    std::rethrow_exception(error);
+  } catch (const exception_group& group) {
+    return &group;
+  } catch (...) {
+    return nullptr;
+  }
+}
+
 std::string detail::describe_exception(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);

@@ -151,6 +151,11 @@ class WithoutAServer(unittest.TestCase):
         output, _ = run("threads_parallel_for")
         self.assertEqual(output.splitlines(), ["90000", "3.33328e+14", "the last one was out of range"])
 
+    def test_coroutines_task_group_tells_of_every_end(self):
+        output, _ = run("coroutines_task_group")
+        self.assertEqual(output, "answer of first, answer of second\nno route to broken\nanswer of near\n"
+                                 "no answer in time\ngoodbye\n")
+
     def test_coroutines_queue_hands_every_item_to_somebody(self):
         output, _ = run("coroutines_queue")
         handled = dict(re.findall(r"^(worker-[123]) handled (\d+)$", output, re.MULTILINE))

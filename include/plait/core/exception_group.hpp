@@ -10,7 +10,7 @@
 // that handles one failure does not break on the day when two tasks fail at once. Groups nest.
 //
 // Threads:  immutable; copies share the exceptions.
-// Cost:     visit() throws and catches each exception once, about 1 us each.
+// Cost:     visit() throws and catches each exception twice, about 2 us each.
 #pragma once
 
 #include <exception>
@@ -30,19 +30,21 @@ class exception_group : public error {
   // In the order in which they were thrown.
   const std::vector<std::exception_ptr>& exceptions() const noexcept { return exceptions_; }
 
-  // Calls f with every exception of type E (or derived from it), here and in nested groups; returns
-  // how many there were. What f throws goes through.
+  // Calls f with every exception of type E (or derived from it) that is no group itself, here and in
+  // nested groups; returns how many there were. What f throws goes through.
   template <class E, class F>
   std::size_t visit(F&& f) const {
     std::size_t found = 0;
     for (const auto& each : exceptions_) {
+      if (const exception_group* nested = as_group(each)) {
+        found += nested->visit<E>(f);
+        continue;
+      }
       try {
         std::rethrow_exception(each);
       } catch (const E& match) {
         ++found;
         f(match);
-      } catch (const exception_group& nested) {
-        found += nested.visit<E>(f);
       } catch (...) {
       }
     }
@@ -54,6 +56,8 @@ class exception_group : public error {
   }
 
  private:
+  // Null if it is none.
+  static const exception_group* as_group(const std::exception_ptr& error) noexcept;
   std::vector<std::exception_ptr> exceptions_;
 };
 
