@@ -1,7 +1,8 @@
 // plait/core/completion.hpp: many futures at once: as_completed() and wait(), over any engines.
 //
 // Threads:  any thread; the futures may belong to different engines.
-// Blocks:   like future::get, and with its rules on loops and pool workers.
+// Blocks:   like future::get, and with its rules on loops and pool workers. A task awaits when()
+//           and when_each() instead (coroutines/when.hpp).
 // Stops:    neither cancels anything: leaving early leaves the rest running.
 // Throws:   as_completed: timeout_error when `timeout` passes before the last one. Empty futures:
 //           invalid_state.
