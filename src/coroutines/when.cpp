@@ -40,10 +40,11 @@ struct completion_inbox::hub final : job {
                                          std::memory_order_relaxed));
     if (before == nullptr && !home.deliver(*this)) drop();
   }
+  // Taking the nodes gives the job back: whoever next finds the stack empty may send it again.
   void run() noexcept override {
     references.fetch_add(1, std::memory_order_relaxed);  // the owner may go while it is told
     node* oldest = nullptr;
-    for (node* n = told.exchange(nullptr, std::memory_order_acquire); n != nullptr;) {
+    for (node* n = told.exchange(nullptr, std::memory_order_acq_rel); n != nullptr;) {
       node* following = std::exchange(n->later, oldest);
       oldest = std::exchange(n, following);
     }
@@ -57,7 +58,7 @@ struct completion_inbox::hub final : job {
   }
   void drop() noexcept override {
     std::size_t lost = 0;
-    for (node* n = told.exchange(nullptr, std::memory_order_acquire); n != nullptr; n = n->later)
+    for (node* n = told.exchange(nullptr, std::memory_order_acq_rel); n != nullptr; n = n->later)
       ++lost;
     release(lost);
   }
