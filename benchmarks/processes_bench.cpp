@@ -94,22 +94,31 @@ void start_pool(const measurement::arguments& given) {
 }
 
 double first_and_last(const std::vector<double>& values) { return values.front() + values.back(); }
+double ends_of_shared(const plait::shared_array<double>& values) {
+  return values[0] + values[values.size() - 1];
+}
 
-// 64 MiB of doubles as an ordinary argument.
+// 64 MiB of doubles as a shared_array, and as an ordinary argument.
 void array(const measurement::arguments& given) {
   plait::process_pool_executor pool{given.workers};
   const std::vector<double> values(static_cast<std::size_t>(workloads::array_doubles), 1.5);
+  const plait::shared_array<double> shared(values);
+  std::vector<double> zero_copy;
   std::vector<double> one_copy;
   const measurement::stopwatch whole;
   for (int i = 0; i < 9; ++i) {
-    const double before = wall_now();
+    double before = wall_now();
+    if (pool.submit(ends_of_shared, shared).get() != 3.0) std::abort();
+    zero_copy.push_back(milliseconds_since(before));
+    before = wall_now();
     if (pool.submit(first_and_last, values).get() != 3.0) std::abort();
     one_copy.push_back(milliseconds_since(before));
   }
   const double copied = workloads::median(one_copy);
-  measurement::report(
-      given.mode, name, 9, whole.read(),
-      {{"one_copy_ms", copied}, {"of_memcpy", copied / workloads::memcpy_milliseconds()}});
+  measurement::report(given.mode, name, 9, whole.read(),
+                      {{"zero_copy_ms", workloads::median(zero_copy)},
+                       {"one_copy_ms", copied},
+                       {"of_memcpy", copied / workloads::memcpy_milliseconds()}});
 }
 
 // One worker, so that the next result has to come from its successor.

@@ -30,7 +30,9 @@
 //
 // Where bytes travel: up to 208 in the slot; up to 32 KiB in a ring of the channel, requests in one
 // direction, replies in the other; more in a memfd of their own, whose descriptor goes over the
-// worker's socket before the slot is published. A channel's new generation is a new file mapped
+// worker's socket before the slot is published, together with those of the shared arrays that the
+// message names. A call's descriptors are one packet; whoever comes to the slot takes it from the
+// socket, also if the call is not its own any more (C3). A channel's new generation is a new file mapped
 // over the old addresses, so that whoever polls never sees a hole.
 #pragma once
 
@@ -49,10 +51,10 @@ enum class tier : std::uint32_t { in_slot, in_arena, in_memfd };
 struct alignas(64) slot {
   std::atomic<slot_state> state;
   tier where;
-  std::uint64_t size;    // of the request, later of the reply
-  std::uint64_t entry;   // token of the entry_point
-  std::uint32_t offset;  // of in_arena
-  std::uint32_t reserved;
+  std::uint64_t size;               // of the request, later of the reply
+  std::uint64_t entry;              // token of the entry_point
+  std::uint32_t offset;             // of in_arena
+  std::uint32_t attached;           // how many shared arrays come along
   std::atomic<std::int64_t> began;  // CLOCK_MONOTONIC in ns, by the worker
   std::int64_t took;                // ns from began to the reply, by the worker
   std::byte bytes[encoder::inline_capacity];
@@ -101,6 +103,8 @@ class ring_arena {
     head_ = begin + n;
     return begin % arena_size;
   }
+  // Takes back what allocate() gave since mark(), before anybody was told.
+  void rewind(std::uint64_t mark) noexcept { head_ = mark; }
   // What has been allocated so far, to be handed to free_up_to() later.
   std::uint64_t mark() const noexcept { return head_; }
   void free_up_to(std::uint64_t mark) noexcept { tail_ = mark; }

@@ -25,7 +25,7 @@ class descriptor {
 };
 
 // All close on exec, numbered from 3. Throw std::system_error.
-descriptor make_memfd(const char* name, std::size_t size);
+descriptor make_memfd(const char* name, std::size_t size);  // may be sealed
 descriptor make_eventfd();
 struct descriptor_pair {
   descriptor ours, theirs;
@@ -36,7 +36,7 @@ descriptor_pair make_pipe();         // ours is the end to read, and does not bl
 // Shared, at `at` (replacing what is there) or anywhere. Throws std::system_error.
 void* map_shared(int fd, std::size_t size, void* at = nullptr);
 
-inline constexpr std::size_t max_sent = 4;
+inline constexpr std::size_t max_sent = 65;  // a large message and what it names
 // One packet, with descriptors; false with errno set.
 bool send_packet(int socket, const void* bytes, std::size_t n, const int* fds, std::size_t fd_count,
                  int flags) noexcept;

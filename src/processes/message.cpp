@@ -10,8 +10,10 @@
 #include <cstdlib>
 #include <new>
 #include <string>
+#include <utility>
 
 #include "plait/processes/errors.hpp"
+#include "processes/attachments.hpp"
 #include "processes/channel.hpp"
 #include "processes/descriptor.hpp"
 
@@ -82,7 +84,41 @@ void encoder::free_storage() noexcept {
   }
 }
 
+struct encoder::attached_list {
+  std::uint32_t count = 0;
+  detail::shared_memory* memories[max_attached];
+};
+
+std::uint32_t encoder::attach(detail::shared_memory& memory) {
+  if (attached_ == nullptr) attached_ = new attached_list;
+  for (std::uint32_t i = 0; i < attached_->count; ++i)
+    if (attached_->memories[i] == &memory) return i;
+  if (attached_->count == max_attached)
+    throw serialization_error("cannot encode: more than " + std::to_string(max_attached) +
+                              " shared arrays in one call or result");
+  memory.add_ref();
+  attached_->memories[attached_->count] = &memory;
+  return attached_->count++;
+}
+
+std::size_t encoder::attached() const noexcept {
+  return attached_ == nullptr ? 0 : attached_->count;
+}
+
+std::size_t encoder::descriptors(int* to) const noexcept {
+  std::size_t n = 0;
+  if (fd_ >= 0) to[n++] = fd_;
+  for (std::size_t i = 0; i < attached(); ++i) to[n++] = attached_->memories[i]->fd();
+  return n;
+}
+
+void encoder::detach() noexcept {
+  for (std::uint32_t i = 0; i < attached_->count; ++i) attached_->memories[i]->release();
+  delete std::exchange(attached_, nullptr);
+}
+
 void encoder::clear() noexcept {
+  if (attached_ != nullptr) detach();
   if (begin_ != inline_) {
     free_storage();
     fd_ = -1;
@@ -90,6 +126,12 @@ void encoder::clear() noexcept {
     end_ = inline_ + inline_capacity;
   }
   cursor_ = begin_;
+}
+
+detail::shared_memory& decoder::attached(std::uint32_t number) {
+  if (attachments_ == nullptr || number >= attachments_->size())
+    detail::throw_bad_value("a shared_array that did not come along");
+  return attachments_->at(number);
 }
 
 namespace detail {

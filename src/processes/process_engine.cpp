@@ -131,6 +131,7 @@ seat* process_engine::choose() noexcept {
 process_engine::placement process_engine::place(seat& s, remote_job& job) noexcept {
   slot& to = s.slot_of(s.placed);
   const std::size_t n = job.request.size();
+  const std::uint64_t mark = s.arena.mark();
   if (n <= sizeof to.bytes) {
     to.where = tier::in_slot;
     __builtin_memcpy(to.bytes, job.request.data(), n);
@@ -146,10 +147,18 @@ process_engine::placement process_engine::place(seat& s, remote_job& job) noexce
     } catch (...) {
       return s.in_flight() == 0 ? placement::impossible : placement::no_room;
     }
-    const int fd = job.request.fd();
     to.where = tier::in_memfd;
-    if (!send_packet(s.socket.get(), "", 1, &fd, 1, MSG_DONTWAIT))
+  }
+  to.attached = static_cast<std::uint32_t>(job.request.attached());
+  if (to.where == tier::in_memfd || to.attached != 0) {
+    int fds[max_sent];
+    // A request that did not grow past the arena may lie in a memfd nevertheless; that one stays.
+    const std::size_t all = job.request.descriptors(fds);
+    const std::size_t skipped = job.request.fd() >= 0 && to.where != tier::in_memfd;
+    if (!send_packet(s.socket.get(), "", 1, fds + skipped, all - skipped, MSG_DONTWAIT)) {
+      s.arena.rewind(mark);
       return s.in_flight() == 0 ? placement::impossible : placement::no_room;
+    }
   }
   to.size = n;
   to.began.store(0, std::memory_order_relaxed);  // until the worker says when
@@ -296,7 +305,30 @@ void process_engine::settle(remote_job& job) noexcept {
 void process_engine::copy_reply(seat& s, slot& from, reply_batch& batch, remote_job& job) noexcept {
   auto& to = batch.add(job);
   const std::size_t n = from.size;
-  to.answer = {to.bytes, n, from.state.load(std::memory_order_relaxed) == slot_state::done};
+  to.answer = {to.bytes, n, from.state.load(std::memory_order_relaxed) == slot_state::done,
+               nullptr};
+  descriptor own;  // of in_memfd
+  if (const std::size_t attached = from.attached; from.where == tier::in_memfd || attached != 0) {
+    descriptor fds[max_sent];
+    std::size_t count = 0;
+    char byte;
+    const std::size_t first = from.where == tier::in_memfd;
+    if (receive_packet(s.socket.get(), &byte, 1, fds, &count, MSG_DONTWAIT) <= 0 ||
+        count != first + attached || attached > encoder::max_attached) {
+      to.trouble = "a large or shared result did not arrive: too few file descriptors?";
+      return;
+    }
+    if (first != 0) own = std::move(fds[0]);
+    if (attached != 0) {
+      to.came_along.reset(new (std::nothrow) attachments);
+      if (to.came_along == nullptr) {
+        to.trouble = "no memory for the result";
+        return;
+      }
+      for (std::size_t i = first; i < count; ++i) to.came_along->add(std::move(fds[i]));
+      to.answer.with = to.came_along.get();
+    }
+  }
   if (from.where == tier::in_slot && n <= sizeof to.bytes) {  // C6
     __builtin_memcpy(to.bytes, from.bytes, n);
   } else if (from.where == tier::in_arena && n <= arena_size && from.offset <= arena_size - n) {
@@ -309,14 +341,7 @@ void process_engine::copy_reply(seat& s, slot& from, reply_batch& batch, remote_
     to.where = tier::in_arena;
     to.answer.bytes = bytes;
   } else if (from.where == tier::in_memfd) {
-    descriptor fds[max_sent];
-    std::size_t count = 0;
-    char byte;
-    if (receive_packet(s.socket.get(), &byte, 1, fds, &count, MSG_DONTWAIT) <= 0 || count != 1) {
-      to.trouble = "a large result did not arrive: too few file descriptors?";
-      return;
-    }
-    void* memory = mmap(nullptr, n, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fds[0].get(), 0);
+    void* memory = mmap(nullptr, n, PROT_READ, MAP_PRIVATE | MAP_POPULATE, own.get(), 0);
     if (memory == MAP_FAILED) {
       to.trouble = "no memory to map a large result";
       return;
@@ -389,6 +414,7 @@ void process_engine::resolve(reply_batch& batch) noexcept {
     } else {
       item.job->resolve(item.answer);
       reply_batch::free_bytes(item);
+      item.came_along.reset();
     }
   }
   resolving_engine = before;

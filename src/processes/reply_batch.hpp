@@ -4,8 +4,10 @@
 #include <sys/mman.h>
 
 #include <cstdlib>
+#include <memory>
 
 #include "plait/processes/remote_call.hpp"
+#include "processes/attachments.hpp"
 #include "processes/channel.hpp"
 
 namespace plait::detail {
@@ -16,7 +18,8 @@ class reply_batch {
   struct item {
     remote_job* job;
     reply answer;
-    tier where;           // in_slot: bytes; in_arena: malloc; in_memfd: mmap
+    tier where;  // in_slot: bytes; in_arena: malloc; in_memfd: mmap
+    std::unique_ptr<attachments> came_along;
     const char* trouble;  // instead of an answer: why there is none
     std::byte bytes[encoder::inline_capacity];
   };
@@ -29,6 +32,7 @@ class reply_batch {
     item& i = items_[count_++];
     i.job = &job;
     i.trouble = nullptr;
+    i.came_along.reset();
     i.where = tier::in_slot;
     return i;
   }

@@ -11,6 +11,7 @@
 
 #include "plait/processes/errors.hpp"
 #include "plait/processes/remote_call.hpp"
+#include "processes/attachments.hpp"
 #include "processes/exception_wire.hpp"
 
 namespace plait::detail {
@@ -22,24 +23,34 @@ bool is_stray = false;
 // How long a reply may lie before a worker that looks on rings for it.
 constexpr std::int64_t patience_ns = 5'000;
 
-// A large message's own memfd, mapped while it is decoded.
+// What travels beside a slot: a large message's own memfd, mapped while it is decoded, and the
+// shared arrays that a message names. Nothing, for most.
 class received_message {
  public:
-  received_message(int socket, std::size_t size) : size_(size) {
+  received_message(int socket, const slot& s) {
+    const bool is_large = s.where == tier::in_memfd;
+    if (!is_large && s.attached == 0) return;
     descriptor fds[max_sent];
     std::size_t count = 0;
     char byte;
-    if (receive_packet(socket, &byte, 1, fds, &count, 0) <= 0 || count != 1)
-      throw_errno("a large argument did not arrive");
-    memory_ = map_shared(fds[0].get(), size);
+    if (receive_packet(socket, &byte, 1, fds, &count, 0) <= 0 || count != is_large + s.attached)
+      throw_errno("a large or shared argument did not arrive");
+    for (std::size_t i = is_large; i < count; ++i) attached_.add(std::move(fds[i]));
+    if (!is_large) return;
+    memory_ = map_shared(fds[0].get(), s.size);
+    size_ = s.size;
   }
   received_message(const received_message&) = delete;
-  ~received_message() { munmap(memory_, size_); }
+  ~received_message() {
+    if (memory_ != nullptr) munmap(memory_, size_);
+  }
   const std::byte* bytes() const noexcept { return static_cast<const std::byte*>(memory_); }
+  attachments& attached() noexcept { return attached_; }
 
  private:
-  void* memory_;
-  std::size_t size_;
+  void* memory_ = nullptr;
+  std::size_t size_ = 0;
+  attachments attached_;
 };
 
 class worker {
@@ -60,8 +71,7 @@ class worker {
                                           std::memory_order_acq_rel)) {  // C1
         run_call(s);
       } else {
-        if (s.where == tier::in_memfd) received_message(setup_.socket.get(), s.size);  // not ours
-        finish(s, slot_state::passed);                                                 // C3
+        pass(s);
       }
     }
     leave(0);
@@ -153,14 +163,25 @@ class worker {
 
   void call(slot& s) {
     const auto entry = reinterpret_cast<entry_point>(const_cast<void*>(code_of(s.entry)));
-    if (s.where == tier::in_memfd) {
-      const received_message message(setup_.socket.get(), s.size);
-      decoder arguments(message.bytes(), s.size);
-      entry(arguments, result_);
-    } else {
-      decoder arguments(s.where == tier::in_arena ? shared_.requests + s.offset : s.bytes, s.size);
-      entry(arguments, result_);
+    if (s.where == tier::in_memfd || s.attached != 0) return call_with_descriptors(s, entry);
+    decoder arguments(s.where == tier::in_arena ? shared_.requests + s.offset : s.bytes, s.size);
+    entry(arguments, result_);
+  }
+  void call_with_descriptors(slot& s, entry_point entry) {
+    received_message message(setup_.socket.get(), s);
+    const std::byte* bytes = s.where == tier::in_memfd   ? message.bytes()
+                             : s.where == tier::in_arena ? shared_.requests + s.offset
+                                                         : s.bytes;
+    decoder arguments(bytes, s.size, &message.attached());
+    entry(arguments, result_);
+  }
+  // A call that was taken back: what came with it is nobody's.
+  void pass(slot& s) {
+    try {
+      const received_message not_ours(setup_.socket.get(), s);
+    } catch (const std::exception&) {  // lost on the way, as it may be
     }
+    finish(s, slot_state::passed);  // C3
   }
   void encode_failure(const std::exception_ptr& error) {
     result_.clear();
@@ -169,7 +190,17 @@ class worker {
 
   void place_reply(slot& s) {
     const std::size_t n = result_.size();
+    place_bytes(s, n);
     s.size = n;
+    s.attached = static_cast<std::uint32_t>(result_.attached());
+    if (s.where != tier::in_memfd && s.attached == 0) return;
+    int fds[max_sent];
+    const std::size_t all = result_.descriptors(fds);
+    const std::size_t skipped = result_.fd() >= 0 && s.where != tier::in_memfd;
+    if (!send_packet(setup_.socket.get(), "", 1, fds + skipped, all - skipped, 0))
+      throw_errno("sendmsg");
+  }
+  void place_bytes(slot& s, std::size_t n) {
     if (n <= sizeof s.bytes) {
       s.where = tier::in_slot;
       __builtin_memcpy(s.bytes, result_.data(), n);
@@ -188,8 +219,6 @@ class worker {
     }
     result_.move_to_memfd();
     s.where = tier::in_memfd;
-    const int fd = result_.fd();
-    if (!send_packet(setup_.socket.get(), "", 1, &fd, 1, 0)) throw_errno("sendmsg");
   }
 
   void finish(slot& s, slot_state how) noexcept {

@@ -23,6 +23,8 @@ namespace detail {
 std::uint64_t token_of(const void* code);
 // In a worker: where that function is here.
 const void* code_of(std::uint64_t token);
+class shared_memory;
+class attachments;
 }  // namespace detail
 
 class encoder {
@@ -34,6 +36,7 @@ class encoder {
   encoder& operator=(const encoder&) = delete;
   ~encoder() {
     if (begin_ != inline_) free_storage();
+    if (attached_ != nullptr) detach();
   }
 
   void write(const void* bytes, std::size_t n) {
@@ -48,10 +51,17 @@ class encoder {
   void write_plain(const T& value) { write(&value, sizeof value); }
   void write_size(std::size_t n) { write_plain(static_cast<std::uint64_t>(n)); }
 
+  // Sends the memory along, once however often it is named, and returns its number for the decoder.
+  std::uint32_t attach(detail::shared_memory& memory);
+  static constexpr std::size_t max_attached = 64;
+
   const std::byte* data() const noexcept { return begin_; }
   std::size_t size() const noexcept { return static_cast<std::size_t>(cursor_ - begin_); }
   // The memfd that holds the bytes, or -1.
   int fd() const noexcept { return fd_; }
+  std::size_t attached() const noexcept;
+  // All descriptors that travel with the bytes, their own memfd first: at most 1 + max_attached.
+  std::size_t descriptors(int* to) const noexcept;
   // Moves the bytes into a memfd, if they are not in one.
   void move_to_memfd();
   // Empties it and gives its memory back.
@@ -61,17 +71,21 @@ class encoder {
   void grow(std::size_t more);
   void grow_memfd(std::size_t capacity);
   void free_storage() noexcept;
+  void detach() noexcept;
+  struct attached_list;
 
   std::byte* begin_ = inline_;
   std::byte* cursor_ = inline_;
   std::byte* end_ = inline_ + inline_capacity;
   int fd_ = -1;
+  attached_list* attached_ = nullptr;
   std::byte inline_[inline_capacity];
 };
 
 class decoder {
  public:
-  decoder(const std::byte* bytes, std::size_t n) noexcept : cursor_(bytes), end_(bytes + n) {}
+  decoder(const std::byte* bytes, std::size_t n, detail::attachments* with = nullptr) noexcept
+      : cursor_(bytes), end_(bytes + n), attachments_(with) {}
 
   std::size_t remaining() const noexcept { return static_cast<std::size_t>(end_ - cursor_); }
   void read(void* to, std::size_t n) {
@@ -94,6 +108,8 @@ class decoder {
     read(&value, sizeof value);
     return value;
   }
+  // Memory that came along, by its number.
+  detail::shared_memory& attached(std::uint32_t number);
   // A number of elements that take at least `bytes_each` bytes each.
   std::size_t read_size(std::size_t bytes_each) {
     const auto n = read_plain<std::uint64_t>();
@@ -105,6 +121,7 @@ class decoder {
  private:
   const std::byte* cursor_;
   const std::byte* end_;
+  detail::attachments* attachments_;
 };
 
 }  // namespace plait

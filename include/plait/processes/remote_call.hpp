@@ -26,6 +26,7 @@ struct reply {
   const std::byte* bytes;
   std::size_t size;
   bool is_value;
+  attachments* with;  // what came along, or null
 };
 // Throws what the worker's call threw.
 [[noreturn]] void throw_remote(const reply& r);
@@ -50,8 +51,14 @@ class remote_job {
   virtual ~remote_job() = default;
   // One of these, once, outside every lock. After it the pointer is dead.
   virtual void resolve(const reply& r) noexcept = 0;
-  void reject(std::exception_ptr error) noexcept { state_.finish_exception(std::move(error)); }
-  void cancelled() noexcept { state_.finish(state_base::outcome::cancelled); }
+  void reject(std::exception_ptr error) noexcept {
+    request.clear();
+    state_.finish_exception(std::move(error));
+  }
+  void cancelled() noexcept {
+    request.clear();
+    state_.finish(state_base::outcome::cancelled);
+  }
   std::string describe() const { return state_.describe(); }
   job_origin identity() const noexcept { return state_.identity(); }
   bool is_done() const noexcept { return state_.is_done(); }
@@ -231,13 +238,14 @@ class remote_call final : public state<R>, public remote_job {
   ~remote_call() override { release_engine(); }
 
   void resolve(const reply& r) noexcept override {
+    request.clear();  // a future may live long
     std::exception_ptr error;
     try {
       if (!r.is_value) throw_remote(r);
       if constexpr (std::is_void_v<R>) {
         return this->finish_value();
       } else {
-        decoder from(r.bytes, r.size);
+        decoder from(r.bytes, r.size, r.with);
         return this->finish_value(codec<R>::decode(from));
       }
     } catch (...) {
