@@ -171,8 +171,7 @@ def processes():
                       [Figure("ms", "ms", "<= 5", at_most(5))]),
         processes_row("64 MiB of doubles", "array", [
             Figure("zero copy, ms", "zero_copy_ms", "<= 0.1", at_most(0.1),
-                   remarks={"plait": "no figure: a large argument is copied, there is no shared array",
-                            "Python": "copies always"}),
+                   remarks={"Python": "copies always"}),
             Figure("one copy, times memcpy", "of_memcpy", "<= 1.5", at_most(1.5))]),
         processes_row("crash", "crash", [
             Figure("ms to the error", "error_ms", "<= 2", at_most(2)),

@@ -177,6 +177,10 @@ class WithoutAServer(unittest.TestCase):
         output, _ = run("coroutines_many_loops")
         self.assertEqual(output, "200 answers of 4 different loops\n")
 
+    def test_processes_shared_array_is_filled_by_two_and_read_by_a_third(self):
+        output, _ = run("processes_shared_array")
+        self.assertEqual(output, "2e+06\n")
+
     def test_processes_primes_loses_only_the_task_that_crashed(self):
         output, _ = run("processes_primes")
         lines = output.splitlines()

@@ -17,7 +17,7 @@
 //           more than 64 arrays: serialization_error.
 // Cost:     one descriptor and one mapping an array and process; some 20 us to send, whatever its size. A
 //           call that dies has left what it wrote.
-// Example:  docs/processes.md
+// Example:  examples/processes/shared_array.cpp
 #pragma once
 
 #include <cstdint>
