@@ -14,9 +14,12 @@ class attachments {
  public:
   attachments() noexcept = default;
   attachments(const attachments&) = delete;
-  ~attachments() {
-    for (std::size_t i = 0; i < count_; ++i)
-      if (memories_[i] != nullptr) memories_[i]->release();
+  ~attachments() { clear(); }
+  void clear() noexcept {
+    for (; count_ != 0; --count_) {
+      fds_[count_ - 1] = descriptor();
+      if (auto* memory = std::exchange(memories_[count_ - 1], nullptr)) memory->release();
+    }
   }
   // At most encoder::max_attached.
   void add(descriptor fd) noexcept { fds_[count_++] = std::move(fd); }

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "plait/processes/errors.hpp"
+#include "plait/processes/remote_call.hpp"
 #include "processes/attachments.hpp"
 #include "processes/channel.hpp"
 #include "processes/descriptor.hpp"
@@ -135,6 +136,8 @@ detail::shared_memory& decoder::attached(std::uint32_t number) {
 }
 
 namespace detail {
+
+void let_go(attachments& with) noexcept { with.clear(); }
 
 void throw_truncated(std::size_t wanted, std::size_t left) {
   throw serialization_error("cannot decode: " + std::to_string(wanted) +

@@ -28,6 +28,7 @@ struct reply {
   bool is_value;
   attachments* with;  // what came along, or null
 };
+void let_go(attachments& with) noexcept;
 // Throws what the worker's call threw.
 [[noreturn]] void throw_remote(const reply& r);
 
@@ -246,7 +247,9 @@ class remote_call final : public state<R>, public remote_job {
         return this->finish_value();
       } else {
         decoder from(r.bytes, r.size, r.with);
-        return this->finish_value(codec<R>::decode(from));
+        R value = codec<R>::decode(from);
+        if (r.with != nullptr) let_go(*r.with);  // what is shared is the value's alone
+        return this->finish_value(std::move(value));
       }
     } catch (...) {
       error = std::current_exception();
