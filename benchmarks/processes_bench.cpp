@@ -7,6 +7,7 @@
 #include <atomic>
 #include <csignal>
 #include <plait/processes.hpp>
+#include <span>
 
 #include "process_workloads.hpp"
 
@@ -94,31 +95,39 @@ void start_pool(const measurement::arguments& given) {
 }
 
 double first_and_last(const std::vector<double>& values) { return values.front() + values.back(); }
+double ends_of_span(std::span<const double> values) { return values.front() + values.back(); }
 double ends_of_shared(const plait::shared_array<double>& values) {
   return values[0] + values[values.size() - 1];
 }
 
-// 64 MiB of doubles as a shared_array, and as an ordinary argument.
+// 64 MiB of doubles as a shared_array, as an argument that the call reads where it arrived, and as
+// one that becomes a vector of its own.
 void array(const measurement::arguments& given) {
   plait::process_pool_executor pool{given.workers};
   const std::vector<double> values(static_cast<std::size_t>(workloads::array_doubles), 1.5);
   const plait::shared_array<double> shared(values);
   std::vector<double> zero_copy;
   std::vector<double> one_copy;
+  std::vector<double> as_vector;
   const measurement::stopwatch whole;
   for (int i = 0; i < 9; ++i) {
     double before = wall_now();
     if (pool.submit(ends_of_shared, shared).get() != 3.0) std::abort();
     zero_copy.push_back(milliseconds_since(before));
     before = wall_now();
-    if (pool.submit(first_and_last, values).get() != 3.0) std::abort();
+    if (pool.submit(ends_of_span, values).get() != 3.0) std::abort();
     one_copy.push_back(milliseconds_since(before));
+    before = wall_now();
+    if (pool.submit(first_and_last, values).get() != 3.0) std::abort();
+    as_vector.push_back(milliseconds_since(before));
   }
   const double copied = workloads::median(one_copy);
+  const double memcpy_ms = workloads::memcpy_milliseconds();
   measurement::report(given.mode, name, 9, whole.read(),
                       {{"zero_copy_ms", workloads::median(zero_copy)},
                        {"one_copy_ms", copied},
-                       {"of_memcpy", copied / workloads::memcpy_milliseconds()}});
+                       {"of_memcpy", copied / memcpy_ms},
+                       {"vector_of_memcpy", workloads::median(as_vector) / memcpy_ms}});
 }
 
 // One worker, so that the next result has to come from its successor.

@@ -90,6 +90,7 @@ void process_engine::manage() noexcept {
     reject_impossible();
   }
   end_zygote();
+  free_kept_message_memory();
   release();
 }
 
@@ -132,6 +133,7 @@ std::int64_t process_engine::sleep_limit_ns() {
     const std::lock_guard hold(mutex_);
     until = std::min({until, next_limit_, patient_until_});
   }
+  until = std::min(until, kept_message_memory_expires());
   if (unbalanced()) until = std::min(until, now + balance_interval);
   return until == INT64_MAX ? until : std::max<std::int64_t>(until - now, 0);
 }
@@ -186,6 +188,7 @@ void process_engine::reject_impossible() {
 
 void process_engine::keep_deadlines() {
   const std::int64_t now = monotonic_ns();
+  if (now >= kept_message_memory_expires()) free_kept_message_memory();
   if (zygote_ && !zygote_ready_ && now >= zygote_deadline_) {
     ::kill(zygote_pid_, SIGKILL);  // ours and not reaped; its end of file does the rest
     zygote_deadline_ = INT64_MAX;

@@ -1,12 +1,9 @@
 #include "plait/processes/message.hpp"
 
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <cstdlib>
 #include <new>
 #include <string>
@@ -17,6 +14,7 @@
 #include "processes/attachments.hpp"
 #include "processes/channel.hpp"
 #include "processes/descriptor.hpp"
+#include "processes/message_memory.hpp"
 
 namespace plait {
 namespace {
@@ -46,29 +44,21 @@ void encoder::grow(std::size_t more) {
 }
 
 void encoder::grow_memfd(std::size_t capacity) {
-  constexpr std::size_t page = 4096;
   const std::size_t used = size();
-  capacity = (capacity + page - 1) / page * page;
+  detail::message_memory memory{fd_, memory_id_, begin_, static_cast<std::size_t>(end_ - begin_)};
   if (fd_ < 0) {
-    detail::descriptor file = detail::make_memfd("plait-message", capacity);
-    auto* storage = static_cast<std::byte*>(detail::map_shared(file.get(), capacity));
-    __builtin_memcpy(storage, begin_, used);
+    memory = detail::take_message_memory(capacity);
+    __builtin_memcpy(memory.data, begin_, used);
     if (begin_ != inline_) std::free(begin_);
-    begin_ = storage;
-    fd_ = file.release();
     memfds.fetch_add(1, std::memory_order_relaxed);
   } else {
-    if (const int error = posix_fallocate(fd_, 0, static_cast<off_t>(capacity))) {
-      errno = error;
-      detail::throw_errno("no memory for a large message");
-    }
-    void* storage =
-        mremap(begin_, static_cast<std::size_t>(end_ - begin_), capacity, MREMAP_MAYMOVE);
-    if (storage == MAP_FAILED) detail::throw_errno("mremap");
-    begin_ = static_cast<std::byte*>(storage);
+    detail::grow_message_memory(memory, capacity);
   }
+  fd_ = memory.fd;
+  memory_id_ = memory.id;
+  begin_ = memory.data;
   cursor_ = begin_ + used;
-  end_ = begin_ + capacity;
+  end_ = begin_ + memory.capacity;
 }
 
 void encoder::move_to_memfd() {
@@ -77,8 +67,7 @@ void encoder::move_to_memfd() {
 
 void encoder::free_storage() noexcept {
   if (fd_ >= 0) {
-    munmap(begin_, static_cast<std::size_t>(end_ - begin_));
-    close(fd_);
+    detail::drop_message_memory({fd_, memory_id_, begin_, static_cast<std::size_t>(end_ - begin_)});
     memfds.fetch_sub(1, std::memory_order_relaxed);
   } else {
     std::free(begin_);
@@ -118,6 +107,17 @@ void encoder::detach() noexcept {
   delete std::exchange(attached_, nullptr);
 }
 
+void encoder::recycle() noexcept {
+  if (fd_ >= 0) {
+    detail::keep_message_memory({fd_, memory_id_, begin_, static_cast<std::size_t>(end_ - begin_)});
+    memfds.fetch_sub(1, std::memory_order_relaxed);
+    fd_ = -1;
+    begin_ = cursor_ = inline_;
+    end_ = inline_ + inline_capacity;
+  }
+  clear();
+}
+
 void encoder::clear() noexcept {
   if (attached_ != nullptr) detach();
   if (begin_ != inline_) {
@@ -138,6 +138,14 @@ detail::shared_memory& decoder::attached(std::uint32_t number) {
 namespace detail {
 
 void let_go(attachments& with) noexcept { with.clear(); }
+void will_be_filled(void* memory, std::size_t bytes) noexcept {
+  constexpr std::size_t worth_it = std::size_t{4} << 20, large_page = std::size_t{2} << 20;
+  if (bytes < worth_it) return;
+  const auto begin = reinterpret_cast<std::uintptr_t>(memory);
+  const std::uintptr_t first = (begin + large_page - 1) / large_page * large_page;
+  const std::uintptr_t last = (begin + bytes) / large_page * large_page;
+  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+}
 
 void throw_truncated(std::size_t wanted, std::size_t left) {
   throw serialization_error("cannot decode: " + std::to_string(wanted) +

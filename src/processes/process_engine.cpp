@@ -148,6 +148,8 @@ process_engine::placement process_engine::place(seat& s, remote_job& job) noexce
       return s.in_flight() == 0 ? placement::impossible : placement::no_room;
     }
     to.where = tier::in_memfd;
+    const message_place place{job.request.memory_id(), job.request.capacity()};
+    __builtin_memcpy(to.bytes, &place, sizeof place);
   }
   to.attached = static_cast<std::uint32_t>(job.request.attached());
   if (to.where == tier::in_memfd || to.attached != 0) {

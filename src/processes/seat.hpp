@@ -8,6 +8,7 @@
 #include "plait/processes/remote_call.hpp"
 #include "processes/channel.hpp"
 #include "processes/descriptor.hpp"
+#include "processes/message_memory.hpp"
 
 namespace plait::detail {
 

@@ -1,7 +1,6 @@
 #include "processes/worker.hpp"
 
 #include <pthread.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 #include "plait/processes/remote_call.hpp"
 #include "processes/attachments.hpp"
 #include "processes/exception_wire.hpp"
+#include "processes/message_memory.hpp"
 
 namespace plait::detail {
 namespace {
@@ -23,8 +23,8 @@ bool is_stray = false;
 // How long a reply may lie before a worker that looks on rings for it.
 constexpr std::int64_t patience_ns = 5'000;
 
-// What travels beside a slot: a large message's own memfd, mapped while it is decoded, and the
-// shared arrays that a message names. Nothing, for most.
+// What travels beside a slot: a large message's own memfd, and the shared arrays that a message
+// names. Nothing, for most.
 class received_message {
  public:
   received_message(int socket, const slot& s) {
@@ -37,19 +37,14 @@ class received_message {
       throw_errno("a large or shared argument did not arrive");
     for (std::size_t i = is_large; i < count; ++i) attached_.add(std::move(fds[i]));
     if (!is_large) return;
-    memory_ = map_shared(fds[0].get(), s.size);
-    size_ = s.size;
+    file_ = std::move(fds[0]);
   }
   received_message(const received_message&) = delete;
-  ~received_message() {
-    if (memory_ != nullptr) munmap(memory_, size_);
-  }
-  const std::byte* bytes() const noexcept { return static_cast<const std::byte*>(memory_); }
+  int file() const noexcept { return file_.get(); }  // of a large message
   attachments& attached() noexcept { return attached_; }
 
  private:
-  void* memory_ = nullptr;
-  std::size_t size_ = 0;
+  descriptor file_;
   attachments attached_;
 };
 
@@ -169,11 +164,16 @@ class worker {
   }
   void call_with_descriptors(slot& s, entry_point entry) {
     received_message message(setup_.socket.get(), s);
-    const std::byte* bytes = s.where == tier::in_memfd   ? message.bytes()
+    const std::byte* bytes = s.where == tier::in_memfd   ? large_message(s, message)
                              : s.where == tier::in_arena ? shared_.requests + s.offset
                                                          : s.bytes;
     decoder arguments(bytes, s.size, &message.attached());
     entry(arguments, result_);
+  }
+  const std::byte* large_message(const slot& s, const received_message& message) {
+    message_place place;
+    __builtin_memcpy(&place, s.bytes, sizeof place);
+    return seen_.map(message.file(), place);
   }
   // A call that was taken back: what came with it is nobody's.
   void pass(slot& s) {
@@ -256,6 +256,7 @@ class worker {
   std::uint32_t unheard_ = 0;
   bool ring_postponed_ = false;
   encoder result_;
+  seen_messages seen_;
   ring_arena arena_;
   std::uint64_t marks_[slot_count] = {};
 };

@@ -99,6 +99,30 @@ TEST(Life, SharedMemoryHasNoName) {
   EXPECT_EQ(entries("/dev/shm"), before);
 }
 
+// Our messages' memory is kept warm, and a fork shares it with us.
+TEST(Life, AForkOfTheProgramDoesNotWriteIntoOurMessages) {
+  const auto is_all = [](std::string s, char c) {
+    return s.find_first_not_of(c) == std::string::npos;
+  };
+  process_pool_executor pool{1};
+  EXPECT_TRUE(pool.submit(is_all, std::string(1'000'000, 'a'), 'a').get());
+  const pid_t child = fork();
+  if (child == 0) {
+    bool right = true;
+    {
+      process_pool_executor own{1};
+      for (int i = 0; i < 20; ++i)
+        right &= own.submit(is_all, std::string(1'000'000, 'b'), 'b').get();
+    }
+    _exit(right ? 0 : 1);
+  }
+  for (int i = 0; i < 20; ++i)
+    EXPECT_TRUE(pool.submit(is_all, std::string(1'000'000, 'c'), 'c').get());
+  int status = -1;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+}
+
 TEST(Life, WorkersAreGoneWhenTheDestructorReturns) {
   std::vector<int> pids;
   {

@@ -11,7 +11,9 @@
 #include <filesystem>
 #include <map>
 #include <numeric>
+#include <random>
 #include <set>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -106,6 +108,45 @@ TEST(ProcessPool, MessagesOfAnySizeGoBothWays) {
   for (auto& [text, f] : calls) {
     std::reverse(text.begin(), text.end());
     EXPECT_EQ(f.get(), text) << text.size();
+  }
+}
+
+double sum_where_it_lies(char, std::span<const double> values) {
+  EXPECT_EQ(reinterpret_cast<std::uintptr_t>(values.data()) % alignof(double), 0u);
+  return std::accumulate(values.begin(), values.end(), 0.0);
+}
+TEST(ProcessPool, ASpanParameterIsReadWhereItArrived) {
+  process_pool_executor pool{1};
+  for (const std::size_t n : {0, 1, 20, 24, 25, 26, 1000, 4'000, 5'000, 100'000}) {
+    const std::vector<double> values(n, 0.5);
+    EXPECT_EQ(pool.submit(sum_where_it_lies, 'x', values).get(), 0.5 * static_cast<double>(n));
+    EXPECT_EQ(pool.submit(sum_where_it_lies, 'x', std::span(values)).get(),
+              0.5 * static_cast<double>(n));
+  }
+}
+
+// Memory of answered messages is used again, in either order of sizes, and each call has its own.
+TEST(ProcessPool, LargeMessagesInWarmMemoryKeepTheirOwnContents) {
+  process_pool_executor pool{2};
+  std::mt19937 random(17);
+  std::vector<plait::future<std::size_t>> calls;
+  std::vector<std::size_t> expected;
+  for (int i = 0; i < 300; ++i) {
+    const std::size_t n = 40'000 + random() % 3'000'000;
+    const char c = static_cast<char>('a' + i % 26);
+    expected.push_back(n + static_cast<std::size_t>(c));
+    calls.push_back(pool.submit(
+        [](std::string s, char what) {
+          const bool all = s.find_first_not_of(what) == std::string::npos;
+          return all ? s.size() + static_cast<std::size_t>(what) : 0;
+        },
+        std::string(n, c), c));
+    if (i % 5 == 4) calls[static_cast<std::size_t>(i)].wait();
+    if (i % 7 == 6) static_cast<void>(calls[static_cast<std::size_t>(i)].cancel());
+  }
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    calls[i].wait();
+    if (!calls[i].cancelled()) EXPECT_EQ(calls[i].get(), expected[i]);
   }
 }
 

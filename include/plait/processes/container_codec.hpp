@@ -32,6 +32,9 @@ template <class T>
 concept mapping = container<T> && requires {
   typename T::mapped_type;
 };
+// Memory just reserved: if it is large, the kernel may give it in large pages.
+void will_be_filled(void* memory, std::size_t bytes) noexcept;
+
 template <class T>
 struct element_of {
   using type = typename T::value_type;
@@ -72,6 +75,10 @@ struct codec<T> {
       const std::byte* bytes = from.take(n * sizeof(element));
       if (reinterpret_cast<std::uintptr_t>(bytes) % alignof(element) == 0) {
         const auto* first = reinterpret_cast<const element*>(bytes);
+        if constexpr (requires { items.reserve(n); }) {
+          items.reserve(n);
+          detail::will_be_filled(items.data(), n * sizeof(element));
+        }
         items.assign(first,
                      first + n);  // writes each page once, where resize() would write it twice
       } else {

@@ -64,8 +64,13 @@ class encoder {
   std::size_t descriptors(int* to) const noexcept;
   // Moves the bytes into a memfd, if they are not in one.
   void move_to_memfd();
+  // Which memory that is, for those who have it mapped, and how much.
+  std::uint64_t memory_id() const noexcept { return memory_id_; }
+  std::size_t capacity() const noexcept { return static_cast<std::size_t>(end_ - begin_); }
   // Empties it and gives its memory back.
   void clear() noexcept;
+  // The same when nobody will read it any more: what was large is kept warm for the next message.
+  void recycle() noexcept;
 
  private:
   void grow(std::size_t more);
@@ -78,6 +83,7 @@ class encoder {
   std::byte* cursor_ = inline_;
   std::byte* end_ = inline_ + inline_capacity;
   int fd_ = -1;
+  std::uint64_t memory_id_ = 0;
   attached_list* attached_ = nullptr;
   std::byte inline_[inline_capacity];
 };

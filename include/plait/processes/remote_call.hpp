@@ -2,7 +2,8 @@
 // that its result will come back to. What submit() makes and the engine moves.
 //
 // The parameters are converted to what f takes by value before they travel: a `const std::string&`
-// parameter travels as std::string, a string_view as std::string.
+// parameter travels as std::string, a string_view as std::string; a std::span<const T> shows the
+// elements in the message itself.
 #pragma once
 
 #include <memory>
@@ -15,6 +16,7 @@
 #include "plait/core/call.hpp"
 #include "plait/processes/function_codec.hpp"
 #include "plait/processes/process_call_options.hpp"
+#include "plait/processes/span_codec.hpp"
 
 namespace plait::detail {
 
@@ -53,11 +55,11 @@ class remote_job {
   // One of these, once, outside every lock. After it the pointer is dead.
   virtual void resolve(const reply& r) noexcept = 0;
   void reject(std::exception_ptr error) noexcept {
-    request.clear();
+    request.recycle();
     state_.finish_exception(std::move(error));
   }
   void cancelled() noexcept {
-    request.clear();
+    request.recycle();
     state_.finish(state_base::outcome::cancelled);
   }
   std::string describe() const { return state_.describe(); }
@@ -128,6 +130,10 @@ struct owned {
 template <class C, class Traits>
 struct owned<std::basic_string_view<C, Traits>> {
   using type = std::basic_string<C, Traits>;
+};
+template <class T>
+struct owned<std::span<const T>> {
+  using type = message_span<T>;
 };
 template <class P>
 using owned_t = typename owned<std::remove_cvref_t<P>>::type;
@@ -239,7 +245,7 @@ class remote_call final : public state<R>, public remote_job {
   ~remote_call() override { release_engine(); }
 
   void resolve(const reply& r) noexcept override {
-    request.clear();  // a future may live long
+    request.recycle();  // a future may live long
     std::exception_ptr error;
     try {
       if (!r.is_value) throw_remote(r);

@@ -1,0 +1,160 @@
+#include "processes/message_memory.hpp"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cerrno>
+#include <mutex>
+#include <new>
+
+#include "processes/channel.hpp"
+#include "processes/descriptor.hpp"
+
+namespace plait::detail {
+namespace {
+
+std::atomic<std::uint64_t> last_id{0};
+constexpr std::int64_t idle_ns = 2'000'000'000;
+
+// Never destroyed: calls may end while statics do.
+struct shelf {
+  static constexpr std::size_t most = 8, most_bytes = std::size_t{256} << 20;
+  std::mutex mutex;
+  message_memory kept[most];
+  std::size_t count = 0, bytes = 0;
+  std::int64_t last_kept = 0;
+
+  static shelf& instance() {
+    static auto* const one = [] {
+      // A child would write where its parent writes.
+      pthread_atfork(nullptr, nullptr, [] {
+        auto& s = instance();
+        new (&s.mutex) std::mutex;
+        while (s.count != 0) drop_message_memory(s.remove(s.count - 1));
+      });
+      return new shelf;
+    }();
+    return *one;
+  }
+  message_memory remove(std::size_t i) noexcept {
+    const message_memory taken = kept[i];
+    bytes -= taken.capacity;
+    kept[i] = kept[--count];
+    return taken;
+  }
+};
+
+// Somewhat more than is needed, so that the next message, a little larger, fits as well.
+std::size_t rounded(std::size_t n) noexcept {
+  const std::size_t step = std::max<std::size_t>(4096, std::bit_floor(n) / 8);
+  return (n + step - 1) / step * step;
+}
+
+// Nobody reads it any more: its pages go, whoever has them mapped.
+void free_memory(const message_memory& m) noexcept {
+  [[maybe_unused]] const int cut = ftruncate(m.fd, 0);
+  drop_message_memory(m);
+}
+
+}  // namespace
+
+message_memory take_message_memory(std::size_t capacity) {
+  auto& s = shelf::instance();
+  {
+    const std::lock_guard hold(s.mutex);
+    std::size_t best = s.count;
+    for (std::size_t i = 0; i < s.count; ++i) {
+      const std::size_t c = s.kept[i].capacity;
+      if (c >= capacity && (best == s.count || c < s.kept[best].capacity)) best = i;
+    }
+    if (best != s.count) return s.remove(best);
+  }
+  capacity = rounded(capacity);
+  descriptor file = make_memfd("plait-message", capacity);
+  message_memory m;
+  m.data = static_cast<std::byte*>(map_shared(file.get(), capacity));
+  m.fd = file.release();
+  m.id = last_id.fetch_add(1, std::memory_order_relaxed) + 1;
+  m.capacity = capacity;
+  return m;
+}
+
+void grow_message_memory(message_memory& m, std::size_t capacity) {
+  capacity = rounded(capacity);
+  if (const int error = posix_fallocate(m.fd, 0, static_cast<off_t>(capacity))) {
+    errno = error;
+    throw_errno("no memory for a large message");
+  }
+  void* data = mremap(m.data, m.capacity, capacity, MREMAP_MAYMOVE);
+  if (data == MAP_FAILED) throw_errno("mremap");
+  m.data = static_cast<std::byte*>(data);
+  m.capacity = capacity;
+}
+
+void keep_message_memory(message_memory m) noexcept {
+  auto& s = shelf::instance();
+  {
+    const std::lock_guard hold(s.mutex);
+    if (s.count < shelf::most && m.capacity <= shelf::most_bytes - s.bytes) {
+      s.kept[s.count++] = m;
+      s.bytes += m.capacity;
+      s.last_kept = monotonic_ns();
+      return;
+    }
+  }
+  free_memory(m);
+}
+
+void drop_message_memory(message_memory m) noexcept {
+  munmap(m.data, m.capacity);
+  close(m.fd);
+}
+
+void free_kept_message_memory() noexcept {
+  auto& s = shelf::instance();
+  const std::lock_guard hold(s.mutex);
+  while (s.count != 0) free_memory(s.remove(s.count - 1));
+}
+
+std::int64_t kept_message_memory_expires() noexcept {
+  auto& s = shelf::instance();
+  const std::lock_guard hold(s.mutex);
+  return s.count != 0 ? s.last_kept + idle_ns : INT64_MAX;
+}
+
+const std::byte* seen_messages::map(int fd, const message_place& place) {
+  for (std::size_t i = 0; i < count_; ++i) {
+    if (seen_[i].place.id != place.id) continue;
+    const seen known = seen_[i];
+    std::copy(seen_ + i + 1, seen_ + count_, seen_ + i);  // the newest is the last
+    if (known.place.capacity == place.capacity) {
+      seen_[count_ - 1] = known;
+      return static_cast<const std::byte*>(known.memory);
+    }
+    --count_;  // it has grown
+    bytes_ -= known.place.capacity;
+    munmap(known.memory, known.place.capacity);
+    break;
+  }
+  void* memory = mmap(nullptr, place.capacity, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
+  if (memory == MAP_FAILED) throw_errno("cannot map a large message");
+  while (count_ != 0 && (count_ == capacity || bytes_ + place.capacity > most_bytes))
+    forget_oldest();
+  seen_[count_++] = {place, memory};
+  bytes_ += place.capacity;
+  return static_cast<const std::byte*>(memory);
+}
+
+void seen_messages::forget_oldest() noexcept {
+  munmap(seen_[0].memory, seen_[0].place.capacity);
+  bytes_ -= seen_[0].place.capacity;
+  std::copy(seen_ + 1, seen_ + count_, seen_);
+  --count_;
+}
+
+}  // namespace plait::detail
