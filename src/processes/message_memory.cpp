@@ -70,7 +70,8 @@ message_memory take_message_memory(std::size_t capacity) {
     std::size_t best = s.count;
     for (std::size_t i = 0; i < s.count; ++i) {
       const std::size_t c = s.kept[i].capacity;
-      if (c >= capacity && (best == s.count || c < s.kept[best].capacity)) best = i;
+      if (c < capacity || c / 8 > capacity) continue;  // much larger ones are a waste to map
+      if (best == s.count || c < s.kept[best].capacity) best = i;
     }
     if (best != s.count) return s.remove(best);
   }
