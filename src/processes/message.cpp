@@ -138,6 +138,7 @@ detail::shared_memory& decoder::attached(std::uint32_t number) {
 namespace detail {
 
 void let_go(attachments& with) noexcept { with.clear(); }
+
 void will_be_filled(void* memory, std::size_t bytes) noexcept {
   constexpr std::size_t worth_it = std::size_t{4} << 20, large_page = std::size_t{2} << 20;
   if (bytes < worth_it) return;

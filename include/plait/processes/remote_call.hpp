@@ -1,9 +1,8 @@
 // plait/processes/remote_call.hpp: a function's identity and its encoded arguments, with the state
 // that its result will come back to. What submit() makes and the engine moves.
 //
-// The parameters are converted to what f takes by value before they travel: a `const std::string&`
-// parameter travels as std::string, a string_view as std::string; a std::span<const T> shows the
-// elements in the message itself.
+// The parameters are converted to what f takes by value before they travel: `const std::string&` and
+// string_view as std::string; a std::span<const T> shows the elements in the message itself.
 #pragma once
 
 #include <memory>
