@@ -5,7 +5,7 @@ set(plait_package_folder ${CMAKE_INSTALL_LIBDIR}/cmake/plait)
 
 # Every floor's target that this build has; a floor that is added to the tree is installed with the others.
 set(plait_floors "")
-foreach(floor IN ITEMS core inspect threads coroutines processes net http celery advise testing)
+foreach(floor IN ITEMS core inspect threads coroutines processes net tls http celery advise testing)
   if(TARGET plait_${floor})
     list(APPEND plait_floors ${floor})
   endif()

@@ -4,10 +4,10 @@
 
 # What the libraries and the tool are built with.
 build_packages=(g++ cmake ninja-build ccache libboost-dev libcereal-dev nlohmann-json3-dev
-                libcli11-dev libfmt-dev)
+                libcli11-dev libfmt-dev libssl-dev)
 # What the tests need on top: among it the real httpbin behind gunicorn, which the examples meet.
 test_packages=("${build_packages[@]}" libgtest-dev googletest python3 gunicorn python3-gevent
-               python3-httpbin)
+               python3-httpbin openssl)
 # What the checks around the tests need. The sanitizers' libraries come with g++.
 ci_packages=("${test_packages[@]}" clang-format git)
 

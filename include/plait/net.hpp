@@ -1,7 +1,9 @@
-// plait/net.hpp: the network and the operating system on the event loop: TCP, datagrams, names;
-// programs, signals, pipes and files.
+// plait/net.hpp: the network and the operating system on the event loop: TCP, Unix sockets,
+// datagrams, names; programs, signals, pipes and files.
 #pragma once
 
+#include "plait/net/buffered_reader.hpp"
+#include "plait/net/byte_stream.hpp"
 #include "plait/net/command.hpp"
 #include "plait/net/endpoint.hpp"
 #include "plait/net/errors.hpp"
@@ -16,4 +18,6 @@
 #include "plait/net/tcp_listener.hpp"
 #include "plait/net/tcp_stream.hpp"
 #include "plait/net/udp_socket.hpp"
+#include "plait/net/unix_listener.hpp"
+#include "plait/net/unix_stream.hpp"
 #include "plait/net/whole_file.hpp"

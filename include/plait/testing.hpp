@@ -5,6 +5,7 @@
 #include "plait/testing/executor_conformance.hpp"
 #include "plait/testing/explore.hpp"
 #include "plait/testing/gate.hpp"
+#include "plait/testing/memory_stream.hpp"
 #include "plait/testing/seed.hpp"
 #include "plait/testing/shuffled_schedule.hpp"
 #include "plait/testing/tally.hpp"

@@ -107,7 +107,7 @@ response failed(std::exception_ptr error, const std::string& what) {
 task<> linger(live_connection& self, net::tcp_stream& stream) {
   constexpr duration longest = std::chrono::seconds(2);
   constexpr std::size_t most = std::size_t{16} << 20;
-  stream.shutdown_write();
+  co_await stream.shutdown_write();
   self.enter(phase::sending, longest);
   for (std::size_t discarded = 0; discarded < most;) {
     co_await stream.readable();

@@ -63,6 +63,15 @@ void throw_listen_error(int code, const std::string& where) {
   throw listen_error(text, kernel_code(code));
 }
 
+void throw_unix_listen_error(int code, const std::string& where) {
+  std::string text = "cannot listen on " + where + ": " + kernel_code(code).message();
+  if (code == EADDRINUSE)
+    text += " (somebody listens there, or the file is no socket: choose another name)";
+  if (code == EACCES) text += " (this user may not make files in that folder)";
+  if (code == ENOENT) text += " (that folder does not exist)";
+  throw listen_error(text, kernel_code(code));
+}
+
 void throw_dns_error(int code, int system_code, const std::string& host) {
   std::string why = code == EAI_SYSTEM ? kernel_code(system_code).message() : gai_strerror(code);
   if (code == EAI_NONAME || code == EAI_NODATA) {

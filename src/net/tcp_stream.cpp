@@ -9,6 +9,7 @@
 #include <exception>
 
 #include "net/failures.hpp"
+#include "net/socket_calls.hpp"
 #include "plait/coroutines/io_operation.hpp"
 #include "plait/net/resolve.hpp"
 
@@ -47,13 +48,6 @@ int open_socket(const endpoint& to) {
   const int one = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   return fd;
-}
-
-// How the attempt to connect ended.
-int pending_error(int fd) noexcept {
-  int code = 0;
-  socklen_t size = sizeof code;
-  return getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &size) == 0 ? code : errno;
 }
 
 }  // namespace
@@ -101,32 +95,11 @@ plait::detail::readiness& tcp_stream::socket() const {
 }
 
 std::optional<std::size_t> tcp_stream::try_read(std::span<char> into) {
-  auto& s = socket();
-  for (;;) {
-    const ssize_t got = recv(s.fd(), into.data(), into.size(), 0);
-    if (got >= 0) {
-      if (static_cast<std::size_t>(got) < into.size()) s.drained();
-      return static_cast<std::size_t>(got);
-    }
-    if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      s.not_readable();
-      return std::nullopt;
-    }
-    if (errno != EINTR) throw_closed(errno, "reading", peer().to_string());
-  }
+  return try_receive(socket(), into, [this] { return peer().to_string(); });
 }
 
 std::size_t tcp_stream::try_write(std::string_view bytes) {
-  auto& s = socket();
-  for (;;) {
-    const ssize_t sent = send(s.fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent >= 0) return static_cast<std::size_t>(sent);
-    if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      s.not_writable();
-      return 0;
-    }
-    if (errno != EINTR) throw_closed(errno, "writing", peer().to_string());
-  }
+  return try_send(socket(), bytes, [this] { return peer().to_string(); });
 }
 
 task<std::size_t> tcp_stream::read_some(std::span<char> into) {
@@ -138,6 +111,19 @@ task<std::size_t> tcp_stream::read_some(std::span<char> into) {
   for (;;) {
     co_await readable();
     if (const auto got = try_read(into)) co_return *got;
+  }
+}
+
+task<std::size_t> tcp_stream::write_some(std::string_view bytes) {
+  if (bytes.empty()) co_return 0;
+  if (auto& s = socket(); s.completes()) {
+    const int sent = co_await io_operation::send(s, bytes.data(), bytes.size());
+    if (sent < 0) throw_closed(-sent, "writing", peer().to_string());
+    co_return static_cast<std::size_t>(sent);
+  }
+  for (;;) {
+    if (const std::size_t sent = try_write(bytes)) co_return sent;
+    co_await writable();
   }
 }
 
@@ -157,8 +143,9 @@ task<> tcp_stream::write_all(std::string_view bytes) {
   }
 }
 
-void tcp_stream::shutdown_write() {
+task<> tcp_stream::shutdown_write() {
   if (shutdown(socket().fd(), SHUT_WR) == -1) throw_closed(errno, "ending it", peer().to_string());
+  co_return;
 }
 
 endpoint tcp_stream::local_endpoint() const {

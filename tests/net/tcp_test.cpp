@@ -41,7 +41,7 @@ plait::task<> echo(tcp_listener& listener) {
 
 plait::task<> send_and_end(tcp_stream& to, std::string_view bytes) {
   co_await to.write_all(bytes);
-  to.shutdown_write();
+  co_await to.shutdown_write();
 }
 
 TEST(Tcp, BytesGoThereAndBackPastEveryBuffer) {

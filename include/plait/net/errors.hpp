@@ -5,13 +5,19 @@
 //   ├── connect_error          no address of the host took the connection; code() of the last one
 //   ├── connection_closed      the other end closed or reset the connection; code()
 //   ├── listen_error           the address cannot be bound or listened on; code()
-//   └── descriptors_exhausted  the process or the machine has no file descriptors left
+//   ├── descriptors_exhausted  the process or the machine has no file descriptors left
+//   ├── incomplete_read        the stream ended before what was to be read; partial()
+//   ├── limit_exceeded         what was to be read is longer than the reader allows
+//   └── tls_error              the two ends could not agree on a secure connection
+//       ├── certificate_error  the other end's certificate is not to be trusted
+//       └── truncated_stream   the connection ended without TLS's end: somebody may have cut it
 //
 // Each text says what was tried, with whom, and what to look at.
 #pragma once
 
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include "plait/core/errors.hpp"
 
@@ -55,6 +61,37 @@ class listen_error : public coded_error {
 class descriptors_exhausted : public coded_error {
  public:
   using coded_error::coded_error;
+};
+
+// Throws away no bytes: partial() are those that came before the end.
+class incomplete_read : public error {
+ public:
+  incomplete_read(const std::string& text, std::string partial)
+      : error(text), partial_(std::move(partial)) {}
+  const std::string& partial() const noexcept { return partial_; }
+
+ private:
+  std::string partial_;
+};
+
+class limit_exceeded : public error {
+ public:
+  using error::error;
+};
+
+class tls_error : public error {
+ public:
+  using error::error;
+};
+
+class certificate_error : public tls_error {
+ public:
+  using tls_error::tls_error;
+};
+
+class truncated_stream : public tls_error {
+ public:
+  using tls_error::tls_error;
 };
 
 }  // namespace plait::net

@@ -5,7 +5,8 @@
 //   std::size_t n = co_await stream.read_some(buffer);
 //
 // Threads:  belongs to the loop on which it was made, and must be gone before that loop.
-// Stops:    a stopped read or write leaves the stream open; a stopped connect closes it.
+// Stops:    a stopped read or write leaves the stream open (see byte_stream.hpp); a stopped connect
+//           closes it.
 // Throws:   connect: dns_error, connect_error, descriptors_exhausted. The rest: connection_closed.
 // Cost:     128 bytes and one descriptor. A system call is tried before anything waits. To hold no
 //           buffer while waiting, use try_read() and readable() instead of read_some().
@@ -58,10 +59,12 @@ class tcp_stream {
 
   // At least one byte, or 0 when the other end will send no more. `into` must not be empty.
   task<std::size_t> read_some(std::span<char> into);
+  // At least one of `bytes`, and how many; there must be some.
+  task<std::size_t> write_some(std::string_view bytes);
   // All of `bytes`, which must stay where they are meanwhile.
   task<> write_all(std::string_view bytes);
 
-  // What read_some and write_all are made of. try_read: how many bytes were there, 0 at the end,
+  // What they are made of. try_read: how many bytes were there, 0 at the end,
   // nothing if none have come yet. try_write: how many the kernel took.
   std::optional<std::size_t> try_read(std::span<char> into);
   std::size_t try_write(std::string_view bytes);
@@ -72,7 +75,7 @@ class tcp_stream {
   bool silent() const noexcept { return socket_ != nullptr && !socket_->ready->maybe_readable(); }
 
   // Tells the other end that no more will come; reading goes on.
-  void shutdown_write();
+  task<> shutdown_write();
   void close() noexcept { socket_.reset(); }
   bool is_open() const noexcept { return socket_ != nullptr; }
   endpoint local_endpoint() const;
