@@ -181,6 +181,37 @@ class WithoutAServer(unittest.TestCase):
         output, _ = run("processes_shared_array")
         self.assertEqual(output, "2e+06\n")
 
+    def test_coroutines_echo_says_everything_again(self):
+        output, seconds = run("coroutines_echo")
+        self.assertEqual(output, "one two three\nin pieces\n")
+        self.assertLess(seconds, 30)
+
+    def test_coroutines_tls_client_speaks_with_openssl_and_trusts_nobody_by_itself(self):
+        with tempfile.TemporaryDirectory() as folder:
+            subprocess.run(
+                ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                 "-keyout", "key.pem", "-out", "cert.pem", "-days", "1", "-subj", "/CN=localhost",
+                 "-addext", "subjectAltName=IP:127.0.0.1"],
+                cwd=folder, check=True, stderr=subprocess.DEVNULL,
+            )
+            server = subprocess.Popen(
+                ["openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", "cert.pem", "-key", "key.pem", "-rev"],
+                cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, preexec_fn=die_with_parent,
+            )
+            try:
+                for line in server.stdout:
+                    if line.startswith("ACCEPT "):
+                        port = line.strip().rpartition(":")[2]
+                        break
+                output, _ = run("coroutines_tls_client", "127.0.0.1", port, "hello", f"{folder}/cert.pem")
+                self.assertEqual(output, "olleh\n")
+                output, _ = run("coroutines_tls_client", "127.0.0.1", port, "hello")
+                self.assertIn("signed by nobody who is trusted here", output)
+            finally:
+                server.terminate()
+                server.wait(timeout=30)
+                server.stdout.close()
+
     def test_processes_primes_loses_only_the_task_that_crashed(self):
         output, _ = run("processes_primes")
         lines = output.splitlines()

@@ -12,7 +12,7 @@
 //           call. A stopped handshake closes the transport.
 // Throws:   certificate_error, truncated_stream, tls_error, and what the transport throws.
 // Cost:     two buffers of 16 KiB, and OpenSSL's state. Link plait::tls.
-// Example:  examples/coroutines/tls_echo.cpp
+// Example:  examples/coroutines/tls_client.cpp
 #pragma once
 
 #include <cstddef>
