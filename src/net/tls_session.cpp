@@ -74,7 +74,10 @@ tls_session::tls_session(any_stream over, role side, std::string other,
   SSL_set_bio(ssl.get(), in_, out_);
   SSL_set_app_data(ssl.get(), this);
   SSL_set_read_ahead(ssl.get(), 1);
-  if (side == role::server) return SSL_set_accept_state(ssl.get());
+  if (side == role::server) {
+    SSL_set_accept_state(ssl.get());
+    return;
+  }
   SSL_set_connect_state(ssl.get());
   const bool is_address = endpoint::parse(name, 0).has_value();
   if (!is_address && !name.empty()) SSL_set_tlsext_host_name(ssl.get(), name.c_str());

@@ -249,13 +249,20 @@ TYPED_TEST_P(StreamConformance, LinesAndLengthsComeOutWhole) {
     auto [a, b] = co_await TypeParam::connect();
     auto writing = plait::spawn(write_and_end(a, "first\r\nsecond\n\n12345678|end|last"));
     plait::net::buffered_reader reader(b);
-    EXPECT_EQ(co_await reader.read_line(), "first");
-    EXPECT_EQ(co_await reader.read_line(), "second");
-    EXPECT_EQ(co_await reader.read_line(), "");
-    EXPECT_EQ(co_await reader.read_exactly(8), "12345678");
-    EXPECT_EQ(co_await reader.read_until("|end|"), "|end|");
-    EXPECT_EQ(co_await reader.read_line(), "last");
-    EXPECT_EQ(co_await reader.read_line(), std::nullopt);
+    const auto got1 = co_await reader.read_line();
+    EXPECT_EQ(got1, "first");
+    const auto got2 = co_await reader.read_line();
+    EXPECT_EQ(got2, "second");
+    const auto got3 = co_await reader.read_line();
+    EXPECT_EQ(got3, "");
+    const auto got4 = co_await reader.read_exactly(8);
+    EXPECT_EQ(got4, "12345678");
+    const auto got5 = co_await reader.read_until("|end|");
+    EXPECT_EQ(got5, "|end|");
+    const auto got6 = co_await reader.read_line();
+    EXPECT_EQ(got6, "last");
+    const auto got7 = co_await reader.read_line();
+    EXPECT_EQ(got7, std::nullopt);
     co_await std::move(writing);
   });
 }

@@ -65,9 +65,10 @@ class buffered_reader {
 
   // Exactly `n` bytes.
   task<std::string> read_exactly(std::size_t n) {
-    while (buffer_.size() < n)
-      if (!co_await more(n - buffer_.size()))
-        detail::throw_incomplete(buffer_.take(buffer_.size()), n);
+    while (buffer_.size() < n) {
+      const bool came = co_await more(n - buffer_.size());
+      if (!came) detail::throw_incomplete(buffer_.take(buffer_.size()), n);
+    }
     co_return buffer_.take(n);
   }
 
@@ -92,9 +93,11 @@ class buffered_reader {
 
   // Everything up to the end.
   task<std::string> read_all(std::size_t limit) {
-    do {
+    for (bool ended = false; !ended;) {
+      const bool came = co_await more(piece_);
       if (buffer_.size() > limit) detail::throw_limit("the end", limit);
-    } while (co_await more(piece_));
+      ended = !came;
+    }
     co_return buffer_.take(buffer_.size());
   }
 
@@ -111,7 +114,7 @@ class buffered_reader {
     co_return got != 0;
   }
   // Where the delimiter begins; npos if the source ended without one.
-  task<std::size_t> find(std::string delimiter, std::size_t limit) {
+  task<std::size_t> find(std::string_view delimiter, std::size_t limit) {
     std::size_t searched = 0;
     for (;;) {
       const std::size_t found = buffer_.bytes().find(delimiter, searched);
@@ -119,7 +122,8 @@ class buffered_reader {
       if (whole > limit || (whole == limit && found == npos)) detail::throw_limit(delimiter, limit);
       if (found != npos) co_return found;
       searched = buffer_.size() - std::min(buffer_.size(), delimiter.size() - 1);
-      if (!co_await more(piece_)) co_return npos;
+      const bool came = co_await more(piece_);
+      if (!came) co_return npos;
     }
   }
 
