@@ -237,6 +237,7 @@ task<> tls_session::fill(std::shared_ptr<tls_session> self) {
   // What reading gave cause to send goes first; if somebody sends just now, he sends that too.
   if (self->has_output() && self->output_.available() != 0) co_await flush(self);
   if (self->incoming_.empty()) self->incoming_.resize(record + 512);
+  if (self->closed) throw cancelled_error();
   const std::size_t got = co_await self->transport.read_some(self->incoming_);
   if (got != 0) {
     BIO_write(self->in_, self->incoming_.data(), static_cast<int>(got));

@@ -61,6 +61,7 @@ struct tls_session {
   std::exception_ptr failure;
   openssl_ptr<SSL> ssl;
   std::string name;
+  bool closed = false;  // who still works in it then gets cancelled_error
 
  private:
   void note_failure(const char* doing);

@@ -124,6 +124,7 @@ std::size_t tls_stream::try_write(std::string_view bytes) {
 
 void tls_stream::close() noexcept {
   if (session_ == nullptr) return;
+  session_->closed = true;
   session_->transport.close();  // whoever waits in it is cancelled
   session_.reset();
 }
