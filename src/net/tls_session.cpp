@@ -227,6 +227,7 @@ task<> tls_session::flush(std::shared_ptr<tls_session> self) {
       self->sending_.resize(ready);
       BIO_read(self->out_, self->sending_.data(), static_cast<int>(ready));
     }
+    if (self->closed) throw cancelled_error();
     self->sent_ +=
         co_await self->transport.write_some(std::string_view(self->sending_).substr(self->sent_));
   }
