@@ -358,7 +358,8 @@ void process_engine::lose_zygote() {
 
 void process_engine::end_zygote() {
   if (!zygote_) return;
-  if (!zygote_ready_ && zygote_pid_ > 0) ::kill(zygote_pid_, SIGKILL);  // it may be in anybody's main
+  if (!zygote_ready_ && zygote_pid_ > 0)
+    ::kill(zygote_pid_, SIGKILL);  // it may be in anybody's main
   zygote_ = descriptor();
   zygote_ready_ = false;
   while (waitpid(zygote_pid_, nullptr, 0) < 0 && errno == EINTR) {
