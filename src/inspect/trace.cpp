@@ -211,13 +211,9 @@ class writer {
 
   void add(const trace_record& r, int tid) {
     using kind = trace_record::kind;
-    if (r.what == kind::task_ends) {
-      const auto begun = tasks_.find(r.task);
-      if (begun == tasks_.end()) return;  // before the trace
-      open_event("e", *begun->second, pid_, tid, r.began);
-      add_task(r.task);
-      tasks_.erase(begun);
-    } else {
+    // A task that begins where another lived: the record of that one's end was lost.
+    if (r.what == kind::task_ends || r.what == kind::task_begins) end_task(r, tid);
+    if (r.what != kind::task_ends) {
       std::string name = names_.label(r.origin.view());
       if (name.empty()) name = "plait";  // the engine's own errands
       const std::string& label = *labels_.insert(std::move(name)).first;
@@ -241,8 +237,16 @@ class writer {
         detail::json_writer::append_text(text_, names_.find(r.origin.where).function);
         text_ += '}';
       }
+      text_ += "},\n";
     }
+  }
+  void end_task(const trace_record& r, int tid) {
+    const auto begun = tasks_.find(r.task);
+    if (begun == tasks_.end()) return;  // not told: it began before the trace, or was lost
+    open_event("e", *begun->second, pid_, tid, r.began);
+    add_task(r.task);
     text_ += "},\n";
+    tasks_.erase(begun);
   }
   void open_event(const char* phase, const std::string& name, int pid, int tid, std::int64_t ts) {
     text_ += "{\"ph\":\"";
