@@ -234,10 +234,10 @@ void spawned_task::start(std::coroutine_handle<> frame, task_promise_base& promi
 }
 
 void spawned_task::unlink() noexcept {
-  if (watched_by(watcher::trace)) [[unlikely]]
-    trace_life(trace_record::kind::task_ends, *this);
   (previous_ != nullptr ? previous_->next_ : flow().loop().core_->live) = next_;
   if (next_ != nullptr) next_->previous_ = previous_;
+  if (watched_by(watcher::trace)) [[unlikely]]
+    trace_life(trace_record::kind::task_ends, *this);  // at the end: a jump, nothing to save
 }
 
 void task_node::expect_stop() noexcept { ++flow_.loop().core_->stops_on_their_way; }

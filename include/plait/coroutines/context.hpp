@@ -197,7 +197,7 @@ class waiter : public job {
   virtual std::uint64_t held_by() const noexcept { return 0; }
   // The innermost suspended frame; whether is_linked_frame holds for it.
   const void* frame() const noexcept { return frame_.address(); }
-  bool has_linked_frame() const noexcept { return linked_; }
+  bool has_linked_frame() const noexcept { return !unlinked_; }
   job_origin origin() const noexcept final;
 
  protected:
@@ -209,7 +209,7 @@ class waiter : public job {
   template <flow_promise P>
   bool suspend(std::coroutine_handle<P> frame) noexcept {
     flow_ = frame.promise().flow;
-    if constexpr (!is_linked_frame<P>) linked_ = false;
+    if constexpr (!is_linked_frame<P>) unlinked_ = true;
     if (flow_->stopping()) {
       stopped_ = true;
       return false;
@@ -221,7 +221,7 @@ class waiter : public job {
   template <flow_promise P>
   void suspend_always(std::coroutine_handle<P> frame) noexcept {
     flow_ = frame.promise().flow;
-    if constexpr (!is_linked_frame<P>) linked_ = false;
+    if constexpr (!is_linked_frame<P>) unlinked_ = true;
     enter(frame);
   }
   // Takes suspend() back: there is nothing to wait for after all.
@@ -262,7 +262,7 @@ class waiter : public job {
   std::coroutine_handle<> frame_;
   context* flow_ = nullptr;
   bool stopped_ = false;
-  bool linked_ = true;
+  bool unlinked_ = false;  // zero as its neighbour: one store makes both
 };
 
 }  // namespace detail
