@@ -33,7 +33,8 @@ TEST(Symbols, NameACoroutineByWhatTheUserWrote) {
 
 TEST(Symbols, NameAFunctionOfALibrary) {
   symbols names;
-  EXPECT_EQ(names.find(reinterpret_cast<const void*>(&std::abort)).function, "abort");
+  const std::string name = names.find(reinterpret_cast<const void*>(&std::abort)).function;
+  EXPECT_TRUE(name.ends_with("abort")) << name;  // a sanitizer puts its own in its place
 }
 
 TEST(Symbols, OfNoCodeAreEmpty) {
