@@ -39,7 +39,8 @@ void throw_errno(const char* what) {
 }
 
 descriptor make_memfd(const char* name, std::size_t size) {
-  descriptor file = above_standard(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), "memfd_create");
+  descriptor file =
+      above_standard(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), "memfd_create");
   // Reserved now: out of memory is an error here rather than a SIGBUS later.
   if (size != 0) {
     if (const int error = posix_fallocate(file.get(), 0, static_cast<off_t>(size))) {

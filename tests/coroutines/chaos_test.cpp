@@ -264,7 +264,8 @@ void survive(const mix& acts) {
   const auto explored = plait::testing::explore(schedules, program);
   testing::Test::RecordProperty("different_ways", std::to_string(explored.different_ways));
   std::cout << explored.different_ways << " different ways\n";
-  for (const auto& heard : recorder.entries()) ASSERT_NE(heard.message.find("planned"), std::string::npos);
+  for (const auto& heard : recorder.entries())
+    ASSERT_NE(heard.message.find("planned"), std::string::npos);
 }
 
 TEST(Chaos, AQueueLosesAndDoublesNothing) {
