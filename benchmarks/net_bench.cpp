@@ -27,13 +27,15 @@ plait::task<> serve() {
   for (;;) loop.submit(echo, co_await listener.accept());
 }
 
+template <plait::poller_kind kind>
+void echo_on(const measurement::arguments&) {
+  plait::run(serve(), {.poller = kind});
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto echo_on = [](plait::poller_kind kind) {
-    return [kind](const measurement::arguments&) { plait::run(serve(), {.poller = kind}); };
-  };
   return measurement::run_mode(argc, argv,
-                               {{"echo", echo_on(plait::poller_kind::epoll)},
-                                {"echo_ring", echo_on(plait::poller_kind::io_uring)}});
+                               {{"echo", echo_on<plait::poller_kind::epoll>},
+                                {"echo_ring", echo_on<plait::poller_kind::io_uring>}});
 }
