@@ -282,12 +282,7 @@ bool process_engine::take_back(seat& s, std::uint32_t sequence) noexcept {
 bool process_engine::withdraw(remote_job& job) noexcept {
   {
     const std::lock_guard hold(mutex_);
-    if (job.place_ == remote_job::place::pending) {
-      pending_.remove(job);
-    } else if (job.place_ != remote_job::place::placed ||
-               !take_back(seat_at(job.seat_), job.sequence_)) {
-      return false;
-    }
+    if (!take_out(job)) return false;
     settle(job);
   }
   job.cancelled();

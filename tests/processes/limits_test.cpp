@@ -1,15 +1,13 @@
 // What a call may cost: timeouts, deadlines, retries, kill() and the end of a pool's patience.
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
 #include <plait/coroutines.hpp>
 #include <plait/processes.hpp>
+#include <plait/testing/gate.hpp>
 #include <string>
 #include <vector>
 
@@ -17,6 +15,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using plait::process_pool_executor;
+using plait::shared_array;
 
 int twice(int n) { return 2 * n; }
 int for_ever(int n) {
@@ -25,45 +24,18 @@ int for_ever(int n) {
 }
 int own_pid() { return getpid(); }
 
-// A file of numbers that calls in any process add to, without a name while they do.
-class counters {
- public:
-  explicit counters(int n) : size_(static_cast<std::size_t>(n) * sizeof(std::atomic<int>)) {
-    const int fd = mkstemp(path_);
-    EXPECT_EQ(ftruncate(fd, static_cast<off_t>(size_)), 0);
-    close(fd);
-    memory_ = map(path_, size_);
-  }
-  ~counters() {
-    munmap(memory_, size_);
-    unlink(path_);
-  }
-  std::string path() const { return path_; }
-  int at(int i) const { return memory_[i]; }
-  static std::atomic<int>* map(const std::string& path, std::size_t size) {
-    const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
-    void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    close(fd);
-    return static_cast<std::atomic<int>*>(memory);
-  }
-
- private:
-  char path_[32] = "/tmp/plait-limits-XXXXXX";
-  std::size_t size_;
-  std::atomic<int>* memory_;
-};
-void wait_for(const std::atomic<int>& number, int at_least) {
-  while (number < at_least) usleep(100);
+// Tells the gate that it runs, and never ends.
+int run_for_ever(std::string gate) {
+  plait::testing::gate::arrive(gate);
+  return for_ever(0);
 }
-// Adds one to counter i, so that others know that it runs, and never ends.
-int run_for_ever(std::string path, int i) {
-  counters::map(path, 4096)[i].fetch_add(1);
-  return for_ever(i);
+int begin(const shared_array<int>& attempts) {
+  return std::atomic_ref<int>(attempts[0]).fetch_add(1) + 1;
 }
-int die_until(std::string path, int attempts) {
-  const int before = counters::map(path, 4096)[0].fetch_add(1);
-  if (before + 1 < attempts) raise(SIGKILL);
-  return before + 1;
+int die_until(shared_array<int> attempts, int last) {
+  const int attempt = begin(attempts);
+  if (attempt < last) raise(SIGKILL);
+  return attempt;
 }
 
 std::string text_of(const plait::future<int>& f) {
@@ -117,8 +89,9 @@ TEST(Limits, ThoseQueuedBehindACallThatIsKilledMoveElsewhere) {
 
 TEST(Limits, ADeadlineCountsFromTheSubmission) {
   process_pool_executor pool{1};
-  counters running(1);
-  auto busy = pool.submit(run_for_ever, running.path(), 0);
+  plait::testing::gate running;
+  auto busy = pool.submit(run_for_ever, running.name());
+  running.wait_for_arrival();
   auto queued = pool.with({.deadline = 50ms}).submit(twice, 1);
   EXPECT_THROW(queued.get(), plait::task_timeout);
   EXPECT_NE(text_of(queued).find("had not begun"), std::string::npos) << text_of(queued);
@@ -131,14 +104,12 @@ TEST(Limits, ADeadlineCountsFromTheSubmission) {
 
 TEST(Limits, KillEndsARunningCallAndNobodyElses) {
   process_pool_executor pool{2};
-  counters running(2);
-  auto a = pool.submit(run_for_ever, running.path(), 0);
-  auto b = pool.submit(run_for_ever, running.path(), 1);
+  plait::testing::gate running;
+  auto a = pool.submit(run_for_ever, running.name());
+  auto b = pool.submit(run_for_ever, running.name());
   std::vector<plait::future<int>> queued;
   for (int i = 0; i < 20; ++i) queued.push_back(pool.submit(twice, i));
-  auto* counts = counters::map(running.path(), 4096);
-  wait_for(counts[0], 1);
-  wait_for(counts[1], 1);
+  running.wait_for_arrival(2);
   EXPECT_TRUE(pool.kill(a));
   EXPECT_THROW(a.get(), plait::task_killed);
   for (int i = 0; i < 20; ++i) EXPECT_EQ(queued[static_cast<std::size_t>(i)].get(), 2 * i);
@@ -146,7 +117,6 @@ TEST(Limits, KillEndsARunningCallAndNobodyElses) {
   EXPECT_FALSE(pool.kill(a)) << "it has its result";
   EXPECT_TRUE(pool.kill(b));
   EXPECT_THROW(b.get(), plait::task_killed);
-  munmap(counts, 4096);
 }
 
 TEST(Limits, KillOfACallThatHasNotBegunCancelsIt) {
@@ -196,15 +166,15 @@ TEST(Limits, KillsThatRaceWithTheEndsOfTheirCallsHitNobodyElse) {
 
 TEST(Limits, ACallWithRetriesBeginsAgainAfterACrash) {
   process_pool_executor pool{1};
-  counters attempts(1);
-  EXPECT_EQ(pool.with({.retries = 3}).submit(die_until, attempts.path(), 3).get(), 3);
-  EXPECT_EQ(attempts.at(0), 3);
+  shared_array<int> attempts(1);
+  EXPECT_EQ(pool.with({.retries = 3}).submit(die_until, attempts, 3).get(), 3);
+  EXPECT_EQ(attempts[0], 3);
 }
 
 TEST(Limits, ACallThatAlwaysCrashesIsGivenUp) {
   process_pool_executor pool{1};
-  counters attempts(1);
-  auto f = pool.with({.retries = 2}).submit(die_until, attempts.path(), 100);
+  shared_array<int> attempts(1);
+  auto f = pool.with({.retries = 2}).submit(die_until, attempts, 100);
   try {
     f.get();
     FAIL();
@@ -212,22 +182,22 @@ TEST(Limits, ACallThatAlwaysCrashesIsGivenUp) {
     EXPECT_EQ(e.attempt(), 3u);
     EXPECT_NE(std::string(e.what()).find("attempt 3"), std::string::npos);
   }
-  EXPECT_EQ(attempts.at(0), 3);
+  EXPECT_EQ(attempts[0], 3);
   EXPECT_EQ(pool.submit(twice, 1).get(), 2);
 }
 
 TEST(Limits, WhatACallThrowsIsNoReasonToRepeatIt) {
   process_pool_executor pool{1};
-  counters attempts(1);
+  shared_array<int> attempts(1);
   auto f = pool.with({.retries = 5})
                .submit(
-                   [](std::string path) -> int {
-                     counters::map(path, 4096)[0].fetch_add(1);
+                   [](shared_array<int> begun) -> int {
+                     begin(begun);
                      throw std::out_of_range("no");
                    },
-                   attempts.path());
+                   attempts);
   EXPECT_THROW(f.get(), std::out_of_range);
-  EXPECT_EQ(attempts.at(0), 1);
+  EXPECT_EQ(attempts[0], 1);
 }
 
 TEST(Limits, MapTakesThem) {
@@ -239,11 +209,10 @@ TEST(Limits, MapTakesThem) {
 
 TEST(Limits, RunningIsTrueOnlyOfWhatHasBegun) {
   process_pool_executor pool{1};
-  counters running(1);
-  auto busy = pool.submit(run_for_ever, running.path(), 0);
+  plait::testing::gate running;
+  auto busy = pool.submit(run_for_ever, running.name());
   auto queued = pool.submit(twice, 1);
-  auto* counts = counters::map(running.path(), 4096);
-  wait_for(counts[0], 1);
+  running.wait_for_arrival();
   EXPECT_TRUE(busy.running());
   EXPECT_FALSE(queued.running());
   EXPECT_TRUE(pool.kill(busy));
@@ -251,17 +220,14 @@ TEST(Limits, RunningIsTrueOnlyOfWhatHasBegun) {
   EXPECT_EQ(queued.get(), 2);
   EXPECT_FALSE(busy.running());
   EXPECT_FALSE(queued.running());
-  munmap(counts, 4096);
 }
 
 TEST(Terminate, KillsWhatRunsCancelsWhatWaitsAndEnds) {
-  counters running(2);
   process_pool_executor pool{2};
-  auto a = pool.submit(run_for_ever, running.path(), 0);
-  auto b = pool.submit(run_for_ever, running.path(), 1);
-  auto* counts = counters::map(running.path(), 4096);
-  wait_for(counts[0], 1);
-  wait_for(counts[1], 1);
+  plait::testing::gate running;
+  auto a = pool.submit(run_for_ever, running.name());
+  auto b = pool.submit(run_for_ever, running.name());
+  running.wait_for_arrival(2);
   auto c = pool.submit(twice, 1);
   pool.terminate_workers();
   EXPECT_THROW(a.get(), plait::task_killed);
@@ -269,7 +235,6 @@ TEST(Terminate, KillsWhatRunsCancelsWhatWaitsAndEnds) {
   EXPECT_TRUE(c.cancelled());
   EXPECT_TRUE(pool.worker_pids().empty());
   EXPECT_THROW(pool.submit(twice, 1), plait::executor_shutdown);
-  munmap(counts, 4096);
 }
 
 TEST(Terminate, AShutdownsGraceIsForWhatRuns) {

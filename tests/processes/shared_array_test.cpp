@@ -1,4 +1,5 @@
 #include <plait/processes.hpp>
+#include <plait/testing/gate.hpp>
 
 #include <gtest/gtest.h>
 
@@ -6,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <numeric>
@@ -192,20 +192,16 @@ TEST(SharedArray, ManyCallsInFlightKeepTheirOwn) {
 TEST(SharedArray, ACallThatIsTakenBackLeavesNothingInTheWorkersSocket) {
   process_pool_executor pool{1};
   for (int round = 0; round < 20; ++round) {
-    shared_array<int> gate(2), other(2);
+    shared_array<int> one(2), other(2);
     other[0] = round;
+    plait::testing::gate gate;
     auto first = pool.submit(
-        [](shared_array<int> g) {
-          std::atomic_ref<int> open(g[0]);
-          std::atomic_ref<int>(g[1]).store(1);
-          while (open.load() == 0) usleep(100);
-        },
-        gate);
-    while (std::atomic_ref<int>(gate[1]).load() == 0) usleep(100);
-    auto second = pool.submit([](shared_array<int> a) { return a[0]; }, gate);
+        [](shared_array<int>, std::string g) { plait::testing::gate::pass(g); }, one, gate.name());
+    gate.wait_for_arrival();
+    auto second = pool.submit([](shared_array<int> a) { return a[0]; }, one);
     auto third = pool.submit([](shared_array<int> a) { return a[0]; }, other);
     EXPECT_TRUE(second.cancel());
-    std::atomic_ref<int>(gate[0]).store(1);
+    gate.open();
     first.get();
     EXPECT_EQ(third.get(), round);
   }
