@@ -1,7 +1,6 @@
 // src/net/socket_calls.hpp: reading and writing a connected socket, for every kind of stream.
 //
-// Stream is the stream's class; its socket() is the readiness, and `whom` names the other end when
-// something fails.
+// `whom` names the other end when something fails.
 #pragma once
 
 #include <sys/socket.h>
@@ -15,6 +14,7 @@
 #include "net/failures.hpp"
 #include "plait/coroutines/io_operation.hpp"
 #include "plait/coroutines/readiness.hpp"
+#include "plait/coroutines/task.hpp"
 
 namespace plait::net {
 
@@ -45,6 +45,34 @@ std::size_t try_send(plait::detail::readiness& s, std::string_view bytes, const 
       return 0;
     }
     if (errno != EINTR) throw_closed(errno, "writing", whom());
+  }
+}
+
+// The same, waited for. socket() is the stream's readiness, or throws when it has none any more.
+template <class Socket, class Whom>
+task<std::size_t> receive_some(Socket socket, std::span<char> into, Whom whom) {
+  if (auto& s = socket(); s.completes()) {
+    const int got = co_await plait::detail::io_operation::receive(s, into.data(), into.size());
+    if (got < 0) throw_closed(-got, "reading", whom());
+    co_return static_cast<std::size_t>(got);
+  }
+  for (;;) {
+    co_await socket().readable();
+    if (const auto got = try_receive(socket(), into, whom)) co_return *got;
+  }
+}
+
+template <class Socket, class Whom>
+task<std::size_t> send_some(Socket socket, std::string_view bytes, Whom whom) {
+  if (bytes.empty()) co_return 0;
+  if (auto& s = socket(); s.completes()) {
+    const int sent = co_await plait::detail::io_operation::send(s, bytes.data(), bytes.size());
+    if (sent < 0) throw_closed(-sent, "writing", whom());
+    co_return static_cast<std::size_t>(sent);
+  }
+  for (;;) {
+    if (const std::size_t sent = try_send(socket(), bytes, whom)) co_return sent;
+    co_await socket().writable();
   }
 }
 

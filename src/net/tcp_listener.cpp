@@ -5,12 +5,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <string>
 
+#include "net/accept_loop.hpp"
 #include "net/failures.hpp"
-#include "plait/coroutines/timer.hpp"
 
 namespace plait::net {
 
@@ -46,58 +45,23 @@ tcp_listener tcp_listener::bind(std::string_view address, std::uint16_t port,
   return listener;
 }
 
-// Nothing: none is waiting. Throws descriptors_exhausted.
 std::optional<tcp_stream> tcp_listener::try_accept() {
-  for (;;) {
-    endpoint peer;
-    socklen_t size = endpoint::capacity;
-    const int fd = accept4(socket_->fd, static_cast<sockaddr*>(peer.data()), &size,
-                           SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd >= 0) {
-      peer.resize(size);
-      return tcp_stream::adopt(fd, peer);
-    }
-    switch (errno) {
-      case EAGAIN:
-        return std::nullopt;
-      case EBADF:
-      case EINVAL:
-      case ENOTSOCK:
-        throw_listen_error(errno, local_.to_string());
-      case EMFILE:
-      case ENFILE:
-      case ENOBUFS:
-      case ENOMEM:
-        throw_out_of_descriptors(errno);
-      default:
-        break;  // that connection is gone already, or a signal: the next one
-    }
-  }
+  endpoint peer;
+  socklen_t size = endpoint::capacity;
+  const auto fd = try_accept_from(socket_->fd, static_cast<sockaddr*>(peer.data()), &size,
+                                  [&](int code) { throw_listen_error(code, local_.to_string()); });
+  if (!fd) return std::nullopt;
+  peer.resize(size);
+  return tcp_stream::adopt(*fd, peer);
 }
 
 task<tcp_stream> tcp_listener::accept() {
-  constexpr duration first_pause = std::chrono::milliseconds(10);
-  constexpr duration longest_pause = std::chrono::seconds(1);
-  if (!socket_->ready) socket_->ready.emplace(socket_->fd);
-  duration pause = first_pause;
-  for (;;) {
-    bool scarce = false;
-    try {
-      if (auto stream = try_accept()) co_return std::move(*stream);
-    } catch (const descriptors_exhausted&) {
-      scarce = true;
-    } catch (const std::system_error&) {  // the loop cannot watch another descriptor
-      scarce = true;
-    }
-    if (scarce) {
-      co_await sleep(pause);
-      pause = std::min(2 * pause, longest_pause);
-    } else {
-      socket_->ready->not_readable();
-      co_await socket_->ready->readable();
-      pause = first_pause;
-    }
-  }
+  return accept_from<tcp_stream>(
+      [this]() -> plait::detail::readiness& {
+        if (!socket_->ready) socket_->ready.emplace(socket_->fd);
+        return *socket_->ready;
+      },
+      [this] { return try_accept(); });
 }
 
 }  // namespace plait::net

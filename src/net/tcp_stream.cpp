@@ -103,30 +103,16 @@ std::size_t tcp_stream::try_write(std::string_view bytes) {
 }
 
 task<std::size_t> tcp_stream::read_some(std::span<char> into) {
-  if (auto& s = socket(); s.completes()) {
-    const int got = co_await io_operation::receive(s, into.data(), into.size());
-    if (got < 0) throw_closed(-got, "reading", peer().to_string());
-    co_return static_cast<std::size_t>(got);
-  }
-  for (;;) {
-    co_await readable();
-    if (const auto got = try_read(into)) co_return *got;
-  }
+  return receive_some(
+      [this]() -> auto& { return socket(); }, into, [this] { return peer().to_string(); });
 }
 
 task<std::size_t> tcp_stream::write_some(std::string_view bytes) {
-  if (bytes.empty()) co_return 0;
-  if (auto& s = socket(); s.completes()) {
-    const int sent = co_await io_operation::send(s, bytes.data(), bytes.size());
-    if (sent < 0) throw_closed(-sent, "writing", peer().to_string());
-    co_return static_cast<std::size_t>(sent);
-  }
-  for (;;) {
-    if (const std::size_t sent = try_write(bytes)) co_return sent;
-    co_await writable();
-  }
+  return send_some(
+      [this]() -> auto& { return socket(); }, bytes, [this] { return peer().to_string(); });
 }
 
+// In one frame: not made of write_some(), which would cost one more a piece.
 task<> tcp_stream::write_all(std::string_view bytes) {
   if (auto& s = socket(); s.completes()) {
     while (!bytes.empty()) {

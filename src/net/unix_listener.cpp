@@ -6,12 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 
+#include "net/accept_loop.hpp"
 #include "net/failures.hpp"
 #include "net/unix_address.hpp"
-#include "plait/coroutines/timer.hpp"
 
 namespace plait::net {
 namespace {
@@ -104,53 +103,21 @@ void unix_listener::bind_file(const void* name, std::uint32_t size, unix_listen_
     throw_unix_listen_error(errno, address_);
 }
 
-// Nothing: none is waiting. Throws descriptors_exhausted.
 std::optional<unix_stream> unix_listener::try_accept() {
-  for (;;) {
-    const int fd = accept4(socket_->fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd >= 0) return unix_stream::adopt(fd, "the client of " + address_);
-    switch (errno) {
-      case EAGAIN:
-        return std::nullopt;
-      case EBADF:
-      case EINVAL:
-      case ENOTSOCK:
-        throw_unix_listen_error(errno, address_);
-      case EMFILE:
-      case ENFILE:
-      case ENOBUFS:
-      case ENOMEM:
-        throw_out_of_descriptors(errno);
-      default:
-        break;  // that connection is gone already, or a signal: the next one
-    }
-  }
+  const auto fd = try_accept_from(socket_->fd, nullptr, nullptr,
+                                  [&](int code) { throw_unix_listen_error(code, address_); });
+  if (!fd) return std::nullopt;
+  return unix_stream::adopt(*fd, "the client of " + address_);
 }
 
 task<unix_stream> unix_listener::accept() {
-  constexpr duration first_pause = std::chrono::milliseconds(10);
-  constexpr duration longest_pause = std::chrono::seconds(1);
-  if (socket_ == nullptr) throw_unix_listen_error(EBADF, address_);
-  if (!socket_->ready) socket_->ready.emplace(socket_->fd);
-  duration pause = first_pause;
-  for (;;) {
-    bool scarce = false;
-    try {
-      if (auto stream = try_accept()) co_return std::move(*stream);
-    } catch (const descriptors_exhausted&) {
-      scarce = true;
-    } catch (const std::system_error&) {  // the loop cannot watch another descriptor
-      scarce = true;
-    }
-    if (scarce) {
-      co_await sleep(pause);
-      pause = std::min(2 * pause, longest_pause);
-    } else {
-      socket_->ready->not_readable();
-      co_await socket_->ready->readable();
-      pause = first_pause;
-    }
-  }
+  return accept_from<unix_stream>(
+      [this]() -> plait::detail::readiness& {
+        if (socket_ == nullptr) throw_unix_listen_error(EBADF, address_);
+        if (!socket_->ready) socket_->ready.emplace(socket_->fd);
+        return *socket_->ready;
+      },
+      [this] { return try_accept(); });
 }
 
 }  // namespace plait::net

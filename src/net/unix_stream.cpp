@@ -9,12 +9,9 @@
 #include "net/failures.hpp"
 #include "net/socket_calls.hpp"
 #include "net/unix_address.hpp"
-#include "plait/coroutines/io_operation.hpp"
 #include "plait/coroutines/timer.hpp"
 
 namespace plait::net {
-
-using plait::detail::io_operation;
 
 namespace detail {
 
@@ -96,28 +93,13 @@ std::size_t unix_stream::try_write(std::string_view bytes) {
 }
 
 task<std::size_t> unix_stream::read_some(std::span<char> into) {
-  if (auto& s = socket(); s.completes()) {
-    const int got = co_await io_operation::receive(s, into.data(), into.size());
-    if (got < 0) throw_closed(-got, "reading", socket_->peer);
-    co_return static_cast<std::size_t>(got);
-  }
-  for (;;) {
-    co_await readable();
-    if (const auto got = try_read(into)) co_return *got;
-  }
+  return receive_some(
+      [this]() -> auto& { return socket(); }, into, [this] { return socket_->peer; });
 }
 
 task<std::size_t> unix_stream::write_some(std::string_view bytes) {
-  if (bytes.empty()) co_return 0;
-  if (auto& s = socket(); s.completes()) {
-    const int sent = co_await io_operation::send(s, bytes.data(), bytes.size());
-    if (sent < 0) throw_closed(-sent, "writing", socket_->peer);
-    co_return static_cast<std::size_t>(sent);
-  }
-  for (;;) {
-    if (const std::size_t sent = try_write(bytes)) co_return sent;
-    co_await writable();
-  }
+  return send_some(
+      [this]() -> auto& { return socket(); }, bytes, [this] { return socket_->peer; });
 }
 
 task<> unix_stream::write_all(std::string_view bytes) {
