@@ -10,7 +10,7 @@ inline constexpr std::size_t max_greeting = 128 * 1024;
 
 inline void encode_greeting(encoder& to, const greeting& hello) {
   to.write_plain(hello.nonce);
-  to.write_plain(hello.initializer);
+  encode_profile(to, hello.profile);
   to.write_plain(hello.depth);
   to.write_size(hello.modules.size());
   for (const auto& m : hello.modules) {
@@ -22,7 +22,7 @@ inline void encode_greeting(encoder& to, const greeting& hello) {
 inline greeting decode_greeting(decoder& from) {
   greeting hello{};
   hello.nonce = from.read_plain<std::uint64_t>();
-  hello.initializer = from.read_plain<std::uint64_t>();
+  hello.profile = decode_profile(from);
   hello.depth = from.read_plain<std::uint32_t>();
   const std::size_t n = from.read_size(16);
   for (std::size_t i = 0; i < n; ++i) {

@@ -280,7 +280,7 @@ void process_engine::greet() {
   hello.depth = nesting_depth + 1;
   hello.modules = known_modules();
   if (options_.initializer != nullptr)
-    hello.initializer = token_of(reinterpret_cast<const void*>(options_.initializer));
+    hello.profile.initializer = token_of(reinterpret_cast<const void*>(options_.initializer));
   {
     const std::lock_guard hold(mutex_);
     known_modules_ = hello.modules.size();

@@ -57,7 +57,7 @@ class worker {
     shared_.pid.store(getpid(), std::memory_order_relaxed);
     shared_.life.store(worker_life::initializing, std::memory_order_relaxed);
     watch_for_crashes(shared_.crash);
-    if (setup_.initializer != 0) initialize();
+    if (setup_.profile.initializer != 0) initialize();
     shared_.life.store(worker_life::ready, std::memory_order_seq_cst);
     while (await_call()) {
       slot& s = slot_at(next_);
@@ -116,7 +116,7 @@ class worker {
   void initialize() {
     std::exception_ptr error;
     try {
-      reinterpret_cast<void (*)()>(const_cast<void*>(code_of(setup_.initializer)))();
+      reinterpret_cast<void (*)()>(const_cast<void*>(code_of(setup_.profile.initializer)))();
       return;
     } catch (...) {
       error = std::current_exception();

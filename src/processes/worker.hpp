@@ -5,6 +5,7 @@
 
 #include "processes/channel.hpp"
 #include "processes/descriptor.hpp"
+#include "processes/worker_profile.hpp"
 
 namespace plait::detail {
 
@@ -12,8 +13,8 @@ struct worker_setup {
   channel* shared;
   pool_page* pool;
   int doorbell;
-  descriptor socket;          // for large messages
-  std::uint64_t initializer;  // token of a void (*)(), or 0
+  descriptor socket;  // for large messages
+  worker_profile profile;
 };
 
 [[noreturn]] void run_worker(worker_setup setup);

@@ -74,7 +74,7 @@ class zygote {
     if (n <= 0 || count != 2) return false;
     decoder from(buffer.get(), static_cast<std::size_t>(n));
     const greeting hello = decode_greeting(from);
-    initializer_ = hello.initializer;
+    profile_ = hello.profile;
     nesting_depth = hello.depth;
     pool_ = static_cast<pool_page*>(map_shared(fds[0].get(), sizeof(pool_page)));
     doorbell_ = fds[1].release();
@@ -144,7 +144,7 @@ class zygote {
     setup.socket = std::move(fds[1]);
     setup.pool = pool_;
     setup.doorbell = doorbell_;
-    setup.initializer = initializer_;
+    setup.profile = profile_;
     run_worker(std::move(setup));
   }
 
@@ -195,7 +195,7 @@ class zygote {
   int death_notices_ = -1;
   int doorbell_ = -1;
   pool_page* pool_ = nullptr;
-  std::uint64_t initializer_ = 0;
+  worker_profile profile_;
   std::vector<child> children_;
 };
 

@@ -15,14 +15,15 @@
 #include <vector>
 
 #include "processes/module_table.hpp"
+#include "processes/worker_profile.hpp"
 
 namespace plait::detail {
 
 // Sent with the descriptors of the pool's page and of its doorbell.
 struct greeting {
   std::uint64_t nonce;
-  std::uint64_t initializer;  // token of a void (*)(), or 0
-  std::uint32_t depth;        // of pools within pools' workers
+  worker_profile profile;
+  std::uint32_t depth;  // of pools within pools' workers
   std::vector<module_identity> modules;
 };
 

@@ -22,19 +22,10 @@
 
 #include "plait/core/executor.hpp"
 #include "plait/processes/errors.hpp"
+#include "plait/processes/process_pool_options.hpp"
 #include "plait/processes/remote_call.hpp"
 
 namespace plait {
-
-struct process_pool_options {
-  // The most workers at once; 0: usable_cpu_count(). They start as calls need them.
-  std::size_t max_workers = 0;
-  // Runs in each new worker before its first call. If it throws or dies three times in a row,
-  // the pool fails with initializer_failed.
-  void (*initializer)() = nullptr;
-  // A worker is replaced after this many calls; 0: never.
-  std::size_t max_tasks_per_child = 0;
-};
 
 // A snapshot; the numbers were true at about the same time.
 struct process_pool_statistics {
