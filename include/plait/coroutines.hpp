@@ -11,6 +11,7 @@
 #include "plait/coroutines/barrier.hpp"
 #include "plait/coroutines/condition.hpp"
 #include "plait/coroutines/current_task.hpp"
+#include "plait/coroutines/deadline.hpp"
 #include "plait/coroutines/event.hpp"
 #include "plait/coroutines/event_loop.hpp"
 #include "plait/coroutines/event_loop_group.hpp"

@@ -6,8 +6,12 @@ namespace plait::detail {
 
 bool future_awaiter_base::begin(state_base& awaited) noexcept {
   awaited_ = &awaited;
-  return awaited.completes_here() ? awaited.add_observer_at_home(bridge_)
-                                  : awaited.add_observer(bridge_);
+  if (awaited.completes_here()) return awaited.add_observer_at_home(bridge_);
+  elsewhere_ = awaited.is_submitted();  // before it may be done
+  flow().queue().elsewhere += elsewhere_;
+  if (awaited.add_observer(bridge_)) return true;
+  flow().queue().elsewhere -= elsewhere_;
+  return false;
 }
 
 std::string future_awaiter_base::waits_for() const { return awaited_->describe(); }
@@ -16,7 +20,7 @@ void future_awaiter_base::bridge::done(observer* self) noexcept {
   auto& owner = static_cast<bridge*>(self)->owner;
   auto& loop = owner.flow().loop();
   if (loop.is_current()) {
-    owner.resume_soon();
+    owner.arrived();
   } else {
     loop.deliver(owner.arrival_);
   }

@@ -93,6 +93,7 @@ struct loop_core {
       : queue(q),
         clock(*options.clock),
         time_is_virtual(clock.jump_to(clock.now())),
+        time_waits(clock.waits_for_other_engines()),
         order(options.schedule),
         poll(poller::open(options.poller)),
         timers(clock.now()),
@@ -149,8 +150,9 @@ struct loop_core {
     if (time_is_virtual) return jump(next);
     sleep(next - now);
   }
-  // Virtual time passes only when nobody has anything to do.
+  // Virtual time passes only when nobody has anything to do, here or for us elsewhere.
   void jump(time_point next) noexcept {
+    if (queue.elsewhere != 0 && time_waits) return sleep(duration::max());
     poll->wait(duration::zero());
     if (!queue.ready.empty() || posted.might_have_jobs()) return;
     clock.jump_to(next);
@@ -197,6 +199,7 @@ struct loop_core {
   loop_queue& queue;
   plait::clock& clock;
   const bool time_is_virtual;
+  const bool time_waits;  // see clock::waits_for_other_engines
   schedule* const order;  // null: first in, first out
   ready_pool drawn_from;  // of run_as_drawn
   const std::unique_ptr<poller> poll;

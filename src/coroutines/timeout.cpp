@@ -7,31 +7,7 @@
 
 namespace plait::detail {
 
-void timeout_base::begin(child_base& operand) noexcept {
-  operand_ = &operand;
-  operand.start();
-  auto& loop = flow().loop();
-  arm(loop, add_saturated(loop.clock().now(), span_));
-}
-
-void timeout_base::expired() noexcept {
-  fired_ = true;
-  operand_->request_stop();
-}
-
-void timeout_base::stop() noexcept { operand_->request_stop(); }
-
-std::string timeout_base::waits_for() const {
-  const auto left = deadline - flow().loop().clock().now();
-  return "what has " + to_text(left) + " left until its timeout of " + to_text(span_);
-}
-
-void timeout_base::child_ended(child_base&) noexcept {
-  disarm();
-  resume_next();
-}
-
-bool timeout_base::caused(const std::exception_ptr& error) const noexcept {
+bool bounded_base::caused(const std::exception_ptr& error) const noexcept {
   // A stop from outside wins: then the cancellation is not ours to rename.
   if (!fired_ || flow().stopping()) return false;
   try {
@@ -43,14 +19,34 @@ bool timeout_base::caused(const std::exception_ptr& error) const noexcept {
   }
 }
 
+void bounded_base::throw_timeout(duration after) {
+  throw timeout_error("timed out after " + to_text(after));
+}
+
+void timeout_base::begin(child_base& operand) noexcept {
+  start(operand);
+  auto& loop = flow().loop();
+  arm(loop, add_saturated(loop.clock().now(), span_));
+}
+
+std::string timeout_base::waits_for() const {
+  const auto left = deadline - flow().loop().clock().now();
+  return "what has " + to_text(left) + " left until its timeout of " + to_text(span_);
+}
+
+void timeout_base::child_ended(child_base&) noexcept {
+  disarm();
+  resume_next();
+}
+
 void timeout_base::rethrow(std::exception_ptr error) const {
-  if (caused(error)) throw timeout_error("timed out after " + to_text(span_));
+  if (caused(error)) throw_timeout(span_);
   std::rethrow_exception(error);
 }
 
-duration time_until(time_point deadline) {
+duration time_until(time_point when) {
   const auto now = event_loop::current().clock().now();
-  return deadline > now ? deadline - now : duration::zero();
+  return when > now ? when - now : duration::zero();
 }
 
 void gather_base::failed(std::exception_ptr error) noexcept {

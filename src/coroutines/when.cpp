@@ -26,7 +26,9 @@ struct completion_inbox::hub final : job {
     any_future future;
     std::size_t position = 0;
     node* later = nullptr;
-    bool arrived = false;  // on the loop only
+    // On the loop only.
+    bool arrived = false;
+    bool elsewhere = false;  // another engine will complete it
   };
 
   explicit hub(event_loop& l) noexcept : loop(l) {}
@@ -64,6 +66,7 @@ struct completion_inbox::hub final : job {
   }
   void append(node& n) noexcept {
     n.arrived = true;
+    elsewhere -= n.elsewhere;
     n.later = nullptr;
     *tail = &n;
     tail = &n.later;
@@ -80,6 +83,7 @@ struct completion_inbox::hub final : job {
   node* head = nullptr;  // arrived and not yet named
   node** tail = &head;
   std::size_t remaining = 0;
+  std::size_t elsewhere = 0;  // of those that have not arrived
   listener* heard_by = nullptr;
 };
 
@@ -94,7 +98,10 @@ completion_inbox::completion_inbox(event_loop& loop, const std::vector<any_futur
   }
   hub_->references.fetch_add(futures.size(), std::memory_order_relaxed);
   for (auto& n : hub_->nodes) {
-    if (access::get(n.future)->add_observer(n)) continue;
+    auto& state = *access::get(n.future);
+    n.elsewhere = state.is_submitted() && !state.completes_here();
+    hub_->elsewhere += n.elsewhere;
+    if (state.add_observer(n)) continue;
     hub_->append(n);
     hub_->release(1);
   }
@@ -120,6 +127,7 @@ std::size_t completion_inbox::next() noexcept {
 
 std::size_t completion_inbox::remaining() const noexcept { return hub_->remaining; }
 void completion_inbox::tell(listener* l) noexcept { hub_->heard_by = l; }
+bool completion_inbox::is_elsewhere() const noexcept { return hub_->elsewhere != 0; }
 bool completion_inbox::has_listener() const noexcept { return hub_->heard_by != nullptr; }
 
 void check_valid(const any_future& f) { access::checked(f); }
@@ -136,17 +144,26 @@ bool inbox_waiter::begin(completion_inbox& inbox, time_point until) noexcept {
     return false;
   }
   awaited_->tell(this);
+  count();
   if (until != time_point::max()) arm(flow().loop(), until);
   return true;
 }
 
 void inbox_waiter::end() noexcept {
-  if (awaited_ != nullptr) std::exchange(awaited_, nullptr)->tell(nullptr);
+  if (awaited_ == nullptr) return;
+  std::exchange(awaited_, nullptr)->tell(nullptr);
+  count();
   disarm();
 }
 
+void inbox_waiter::count() noexcept {
+  const bool now = awaited_ != nullptr && awaited_->is_elsewhere();
+  flow().queue().elsewhere += now;
+  flow().queue().elsewhere -= std::exchange(elsewhere_, now);
+}
+
 void inbox_waiter::finished_some() noexcept {
-  if (!satisfied()) return;
+  if (!satisfied()) return count();
   end();
   resume_soon();
 }

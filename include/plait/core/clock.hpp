@@ -28,6 +28,8 @@ class clock {
   virtual time_point now() const noexcept = 0;
   // Moves time to `deadline` and returns true, or returns false: the caller must then really wait.
   virtual bool jump_to(time_point deadline) noexcept;
+  // For clocks that jump: whether time stands still while a task waits for a call of another engine.
+  virtual bool waits_for_other_engines() const noexcept { return true; }
 
   // std::chrono::steady_clock; lives as long as the program.
   static clock& real() noexcept;

@@ -132,7 +132,7 @@ class future : public any_future {
 template <class T>
 class promise {
  public:
-  promise() : state_(new detail::state<T>(1)) {}
+  promise() : promise(nullptr) {}
   promise(promise&& other) noexcept
       : state_(std::exchange(other.state_, nullptr)), open_(std::exchange(other.open_, false)) {}
   promise& operator=(promise other) noexcept {
@@ -171,6 +171,8 @@ class promise {
   }
 
  private:
+  friend detail::access;
+  explicit promise(const void* where) : state_(new detail::state<T>(1, where)) {}
   // Wins the right to finish, or returns the completer's reference.
   bool close() noexcept {
     open_ = false;
@@ -190,6 +192,11 @@ class promise {
 namespace detail {
 
 struct access {
+  // A promise whose keeper is as good as that of `f`.
+  template <class T>
+  static promise<T> promise_like(const any_future& f) {
+    return promise<T>(f.state_ != nullptr ? f.state_->where() : nullptr);
+  }
   // Takes over one reference.
   template <class T>
   static future<T> adopt(state<T>* s) noexcept {

@@ -165,6 +165,11 @@ class state_base {
   virtual bool has_begun() const noexcept { return is_claimed(); }
   // Gives the engine behind this state the chance to do the waited-for work on this thread.
   virtual void assist() {}
+  // The code that submitted it; of what follows from a call, the code that submitted that.
+  const void* where() const noexcept { return where_; }
+  // Somebody was given this as work, a call or a task. The other states are promises, and whoever has
+  // one may keep it.
+  bool is_submitted() const noexcept { return where_ != nullptr; }
   // "call to f, submitted in g (file+0x12)"
   virtual std::string describe() const;
   // The same as data, for reports that must not take long. Like describe(), from any thread.
@@ -182,7 +187,6 @@ class state_base {
                                  stopping = 32, private_here = 64, ref_shift = 8,
                                  one_ref = 1u << ref_shift;
 
-  const void* where() const noexcept { return where_; }
   bool is_private() const noexcept { return word_.load(std::memory_order_relaxed) & private_here; }
   // try_claim() of who completes at home.
   bool try_claim_at_home() noexcept;

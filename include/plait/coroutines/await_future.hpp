@@ -39,11 +39,16 @@ class future_awaiter_base : public waiter {
   // Back on the loop: the flow goes on.
   struct arrival final : job {
     explicit arrival(future_awaiter_base& o) noexcept : owner(o) {}
-    void run() noexcept override { owner.resume_soon(); }
+    void run() noexcept override { owner.arrived(); }
     void drop() noexcept override {}
     future_awaiter_base& owner;
   };
+  void arrived() noexcept {
+    flow().queue().elsewhere -= elsewhere_;
+    resume_soon();
+  }
   void stop() noexcept final { awaited_->cancel(); }
+  bool elsewhere_ = false;  // another engine will complete it
   state_base* awaited_ = nullptr;
   bridge bridge_{*this};
   arrival arrival_{*this};

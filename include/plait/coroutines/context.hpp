@@ -63,6 +63,7 @@ struct loop_queue {
   std::coroutine_handle<> next;  // what the trampoline runs when the present frame returns
   job_list<job> ready;           // what runs after that, in order
   std::uint16_t last_turn = 0;   // see context::number()
+  std::uint32_t elsewhere = 0;   // waits that other engines will end
 };
 
 // Called with each flow that runs inside a wait.

@@ -19,10 +19,10 @@
 namespace plait {
 namespace detail {
 
-template <class T>
-class move_on_awaiter final : public timeout_awaiter<T> {
+template <class T, class Base = timeout_base>
+class move_on_awaiter final : public timeout_awaiter<T, Base> {
  public:
-  using timeout_awaiter<T>::timeout_awaiter;
+  using timeout_awaiter<T, Base>::timeout_awaiter;
   std::conditional_t<std::is_void_v<T>, bool, std::optional<stored<T>>> await_resume() {
     this->check();
     if (auto error = this->child_->error(); error != nullptr) {
@@ -49,8 +49,8 @@ template <class Rep, class Period, class Awaitable>
 }
 // The same with a point in time, as the loop's clock (event_loop::now()) tells it.
 template <class Awaitable>
-[[nodiscard]] auto move_on_at(time_point deadline, Awaitable awaitable) {
-  return move_on_after(detail::time_until(deadline), std::move(awaitable));
+[[nodiscard]] auto move_on_at(time_point when, Awaitable awaitable) {
+  return move_on_after(detail::time_until(when), std::move(awaitable));
 }
 
 }  // namespace plait

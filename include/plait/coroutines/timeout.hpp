@@ -6,6 +6,7 @@
 //           thrown. An operand that finishes all the same keeps its result. A stop from outside is
 //           passed on and is not a timeout: the operand's cancelled_error goes through.
 // Throws:   timeout_error, or what the operand throws. Not to throw: move_on_after (move_on.hpp).
+// See also: deadline.hpp, for a deadline that moves.
 // Cost:     one timer and one context; no allocation when the operand is a task.
 // Example:  examples/coroutines/limit_and_timeout.cpp
 #pragma once
@@ -20,44 +21,68 @@
 namespace plait {
 namespace detail {
 
-class timeout_base : public child_owner, private timer {
+// One operand that is stopped when its time is up, whoever measures that.
+class bounded_base : public child_owner {
  public:
-  std::string waits_for() const final;
   void visit_children(flow_visitor& visitor) const final { visitor.visit(operand_->flow()); }
 
  protected:
-  explicit timeout_base(duration span) noexcept : span_(span) {}
-  ~timeout_base() = default;
-  void begin(child_base& operand) noexcept;
+  bounded_base() = default;
+  ~bounded_base() = default;
+  void start(child_base& operand) noexcept {
+    operand_ = &operand;
+    operand.start();
+  }
+  void time_is_up() noexcept {
+    fired_ = true;
+    operand_->request_stop();
+  }
+  bool fired() const noexcept { return fired_; }
   // Whether `error` is the stop that this deadline caused, and not one from outside.
   bool caused(const std::exception_ptr& error) const noexcept;
-  // Rethrows `error`, as timeout_error if this deadline caused it.
-  [[noreturn]] void rethrow(std::exception_ptr error) const;
-  duration span() const noexcept { return span_; }
+  [[noreturn]] static void throw_timeout(duration after);
 
  private:
-  void expired() noexcept final;
-  void stop() noexcept final;
-  void child_ended(child_base&) noexcept final;
-  duration span_;
+  void stop() noexcept final { operand_->request_stop(); }
   child_base* operand_ = nullptr;
   bool fired_ = false;
 };
 
-template <class T>
-class timeout_awaiter : public timeout_base {
+// By a span that counts from the await.
+class timeout_base : public bounded_base, private timer {
  public:
-  timeout_awaiter(duration span, task<T> operand) noexcept
-      : timeout_base(span), task_(std::move(operand)) {}
+  std::string waits_for() const final;
+
+ protected:
+  using bound_type = duration;
+  explicit timeout_base(duration span) noexcept : span_(span) {}
+  ~timeout_base() = default;
+  void begin(child_base& operand) noexcept;
+  // Rethrows `error`, as timeout_error if this deadline caused it.
+  [[noreturn]] void rethrow(std::exception_ptr error) const;
+  duration bound() const noexcept { return span_; }
+
+ private:
+  void expired() noexcept final { time_is_up(); }
+  void child_ended(child_base&) noexcept final;
+  duration span_;
+};
+
+// Base knows the deadline: timeout_base, or deadline_base (deadline.hpp).
+template <class T, class Base>
+class timeout_awaiter : public Base {
+ public:
+  timeout_awaiter(typename Base::bound_type time, task<T> operand) noexcept
+      : Base(time), task_(std::move(operand)) {}
   timeout_awaiter(timeout_awaiter&& other) noexcept  // before awaiting
-      : timeout_base(other.span()), task_(std::move(other.task_)) {}
+      : Base(other.bound()), task_(std::move(other.task_)) {}
 
   bool await_ready() const noexcept { return false; }
   template <flow_promise P>
   bool await_suspend(std::coroutine_handle<P> frame) {
-    if (!suspend(frame)) return false;
-    child_.emplace(*this, flow(), std::move(task_));
-    begin(*child_);
+    if (!this->suspend(frame)) return false;
+    child_.emplace(*this, this->flow(), std::move(task_));
+    this->begin(*child_);
     return true;
   }
 
@@ -69,10 +94,10 @@ class timeout_awaiter : public timeout_base {
   task<T> task_;
 };
 
-template <class T>
-class timeout_thrower final : public timeout_awaiter<T> {
+template <class T, class Base = timeout_base>
+class timeout_thrower final : public timeout_awaiter<T, Base> {
  public:
-  using timeout_awaiter<T>::timeout_awaiter;
+  using timeout_awaiter<T, Base>::timeout_awaiter;
   T await_resume() {
     this->check();
     if (auto error = this->child_->error(); error != nullptr) [[unlikely]]
@@ -81,8 +106,8 @@ class timeout_thrower final : public timeout_awaiter<T> {
   }
 };
 
-// Until `deadline`, by the clock of the loop that runs on this thread.
-duration time_until(time_point deadline);
+// Until `when`, by the clock of the loop that runs on this thread.
+duration time_until(time_point when);
 
 }  // namespace detail
 
@@ -94,8 +119,8 @@ template <class Rep, class Period, class Awaitable>
 }
 // The same with a point in time, as the loop's clock (event_loop::now()) tells it.
 template <class Awaitable>
-[[nodiscard]] auto timeout_at(time_point deadline, Awaitable awaitable) {
-  return timeout(detail::time_until(deadline), std::move(awaitable));
+[[nodiscard]] auto timeout_at(time_point when, Awaitable awaitable) {
+  return timeout(detail::time_until(when), std::move(awaitable));
 }
 
 }  // namespace plait

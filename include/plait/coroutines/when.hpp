@@ -59,6 +59,8 @@ class completion_inbox {
   // Null for nobody.
   void tell(listener* l) noexcept;
   bool has_listener() const noexcept;
+  // Whether other engines have some of it to complete.
+  bool is_elsewhere() const noexcept;
 
  private:
   struct hub;
@@ -83,6 +85,8 @@ class inbox_waiter : public waiter, private timer, private completion_inbox::lis
   void expired() noexcept final;
   void stop() noexcept final;
   void end() noexcept;
+  void count() noexcept;
+  bool elsewhere_ = false;  // counted as a wait that other engines will end
   completion_inbox* awaited_ = nullptr;
 };
 
