@@ -11,4 +11,5 @@
 #include "plait/processes/codec.hpp"
 #include "plait/processes/errors.hpp"
 #include "plait/processes/process_pool_executor.hpp"
+#include "plait/processes/sandbox.hpp"
 #include "plait/processes/shared_array.hpp"

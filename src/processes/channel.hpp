@@ -26,7 +26,11 @@
 //     pool stores queued, then reads asleep. Both in sequentially consistent order: one sees the
 //     other. The pool's manager does the same with pool_page::listener and the doorbell.
 // C6  The pool believes nothing: sizes and offsets are checked before use, replies are copied out
-//     before they are decoded. A worker that scribbles over its channel harms its own call only.
+//     before they are decoded. A worker that scribbles over its channel harms its own calls only.
+// C7  Behind a sandbox a call may be hostile code, which can store any state. So a sandboxed worker sends one
+//     packet before its first call, which nobody can take back: from then on its death is not a
+//     failed start, and the oldest call that it has counts as begun, whatever its slot says. The
+//     pool's page is read only for it, large requests are sealed, and large replies are copied.
 //
 // Where bytes travel: up to 208 in the slot; up to 32 KiB in a ring of the channel, requests in one
 // direction, replies in the other; more in a memfd of their own, whose descriptor goes over the

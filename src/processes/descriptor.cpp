@@ -75,8 +75,14 @@ descriptor_pair make_pipe() {
   return pair;
 }
 
-void* map_shared(int fd, std::size_t size, void* at) {
-  void* memory = mmap(at, size, PROT_READ | PROT_WRITE,
+void seal(int memfd, page_access for_others) {
+  int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+  if (for_others == page_access::read) seals |= F_SEAL_FUTURE_WRITE;
+  if (fcntl(memfd, F_ADD_SEALS, seals) != 0) throw_errno("cannot seal shared memory");
+}
+
+void* map_shared(int fd, std::size_t size, void* at, page_access pages) {
+  void* memory = mmap(at, size, pages == page_access::read ? PROT_READ : PROT_READ | PROT_WRITE,
                       MAP_SHARED | MAP_POPULATE | (at != nullptr ? MAP_FIXED : 0), fd, 0);
   if (memory == MAP_FAILED) throw_errno("mmap");
   return memory;

@@ -33,8 +33,14 @@ struct descriptor_pair {
 descriptor_pair make_socket_pair();  // SOCK_SEQPACKET; ours does not block
 descriptor_pair make_pipe();         // ours is the end to read, and does not block
 
+// Whoever has the file already goes on as before; others can neither resize it nor, if it is to be
+// read only, write to it. Throws std::system_error.
+enum class page_access { read, read_and_write };
+void seal(int memfd, page_access for_others);
+
 // Shared, at `at` (replacing what is there) or anywhere. Throws std::system_error.
-void* map_shared(int fd, std::size_t size, void* at = nullptr);
+void* map_shared(int fd, std::size_t size, void* at = nullptr,
+                 page_access pages = page_access::read_and_write);
 
 inline constexpr std::size_t max_sent = 65;  // a large message and what it names
 // One packet, with descriptors; false with errno set.

@@ -69,7 +69,8 @@ const rebuilder rebuilders[] = {with_text<std::runtime_error>(),
                                 with_text<image_mismatch>(),
                                 with_text<supervisor_lost>(),
                                 with_text<serialization_error>(),
-                                with_text<function_not_found>()};
+                                with_text<function_not_found>(),
+                                with_text<sandbox_unavailable>()};
 constexpr std::uint32_t number_of_system_error = 1000, number_of_crash = 1001,
                         number_of_remote = 1002;
 

@@ -56,8 +56,10 @@ bool process_engine::condemn(seat& s, std::uint32_t sequence, sentence why) noex
     remote_job* job = s.jobs[q % slot_count];
     if (job != nullptr && take_back(s, q)) pending_.push_front(*job);
   }
-  if (s.slot_of(sequence).state.load(std::memory_order_acquire) != slot_state::running)
+  const auto state = s.slot_of(sequence).state.load(std::memory_order_acquire);
+  if (state == slot_state::queued || state == slot_state::done || state == slot_state::failed)
     return false;
+  // It runs. Or its worker has scribbled over the state: then its end is the only cure.
   s.condemned = why;
   if (s.state == seat::life::alive) {
     s.state = seat::life::retiring;

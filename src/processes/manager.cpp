@@ -160,6 +160,8 @@ void process_engine::sleep_until_event() {
         limit == INT64_MAX ? -1 : static_cast<int>((limit + millisecond - 1) / millisecond);
     n = epoll_wait(events_.get(), ready, 16, ms);
   }
+  // Awake: whoever rings now rings for nothing. Sandboxed workers cannot say so themselves.
+  if (options_.sandbox) page_->listener.store(pool_page::nobody, std::memory_order_seq_cst);
   for (int i = 0; i < n; ++i) handle_event(ready[i].data.u64);
 }
 
@@ -281,6 +283,7 @@ void process_engine::greet() {
   hello.modules = known_modules();
   if (options_.initializer != nullptr)
     hello.profile.initializer = token_of(reinterpret_cast<const void*>(options_.initializer));
+  hello.profile.sandbox = options_.sandbox;
   {
     const std::lock_guard hold(mutex_);
     known_modules_ = hello.modules.size();
@@ -407,6 +410,7 @@ std::size_t process_engine::workers_on_their_way() const noexcept {
 
 void process_engine::start_worker(seat& s) {
   descriptor file = make_memfd("plait-worker", sizeof(channel));
+  seal(file.get(), page_access::read_and_write);  // nobody can take its pages from under us
   descriptor_pair sockets = make_socket_pair(), errors = make_pipe();
   auto* shared = static_cast<channel*>(map_shared(file.get(), sizeof(channel), s.shared));
   if (s.shared == nullptr) {  // pollers read it without the mutex, so it is written once
@@ -428,6 +432,7 @@ void process_engine::start_worker(seat& s) {
   s.placed = 0;
   s.tasks = 0;
   s.proven = false;
+  s.enclosed = false;
   s.condemned = sentence::none;
   s.signalled = false;
   s.pid = 0;

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <bit>
 #include <cerrno>
+#include <cstring>
 #include <mutex>
 #include <new>
 
@@ -55,6 +56,8 @@ std::size_t rounded(std::size_t n) noexcept {
   return (n + step - 1) / step * step;
 }
 
+bool is_sealed(int fd) noexcept { return (fcntl(fd, F_GET_SEALS) & F_SEAL_SHRINK) != 0; }
+
 // Nobody reads it any more: its pages go, whoever has them mapped.
 void free_memory(const message_memory& m) noexcept {
   [[maybe_unused]] const int cut = ftruncate(m.fd, 0);
@@ -97,7 +100,18 @@ void grow_message_memory(message_memory& m, std::size_t capacity) {
   m.capacity = capacity;
 }
 
+std::uint64_t seal_message(const encoder& message) noexcept {
+  const std::size_t used = message.size();
+  const std::size_t all = std::min((used + 4095) / 4096 * 4096, message.capacity());
+  if (is_sealed(message.fd())) return all;  // the call begins again
+  std::memset(const_cast<std::byte*>(message.data()) + used, 0, all - used);
+  [[maybe_unused]] const int cut = ftruncate(message.fd(), static_cast<off_t>(all));
+  fcntl(message.fd(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL);
+  return all;
+}
+
 void keep_message_memory(message_memory m) noexcept {
+  if (is_sealed(m.fd)) return free_memory(m);
   auto& s = shelf::instance();
   {
     const std::lock_guard hold(s.mutex);

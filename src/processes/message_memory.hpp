@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "plait/processes/message.hpp"
+
 namespace plait::detail {
 
 struct message_memory {
@@ -29,6 +31,9 @@ void grow_message_memory(message_memory& memory, std::size_t capacity);
 void keep_message_memory(message_memory memory) noexcept;
 // Somebody may read it still: they keep it.
 void drop_message_memory(message_memory memory) noexcept;
+// For a reader that is not trusted: it gets these bytes and no others that lay there before, and can
+// neither change nor cut them. Never used for another message. Returns the size to map.
+std::uint64_t seal_message(const encoder& message) noexcept;
 // Gives back all that is kept, also those pages that workers have mapped.
 void free_kept_message_memory() noexcept;
 // When it has been idle for long enough to be given back, as monotonic_ns(); INT64_MAX: nothing is.

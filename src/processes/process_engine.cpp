@@ -11,6 +11,7 @@
 #include "inspect/trace_record.hpp"
 #include "plait/threads/cpu_count.hpp"
 #include "processes/reply_batch.hpp"
+#include "processes/sandbox_walls.hpp"
 
 namespace plait::detail {
 
@@ -28,6 +29,11 @@ unsigned watch_forks() {
 }
 
 constexpr std::int64_t queued_ns_a_worker = 200'000;  // enough to hide the way there and back
+
+process_pool_options checked(process_pool_options options) {
+  if (options.sandbox) options.sandbox = detail::checked(std::move(*options.sandbox));
+  return options;
+}
 
 }  // namespace
 
@@ -58,8 +64,8 @@ void process_engine::job_list::remove(remote_job& job) noexcept {
 
 process_engine::process_engine(process_pool_options options)
     : inspected(engine_kind::process_pool),
-      options_(options),
-      limit_(options.max_workers != 0 ? options.max_workers : usable_cpu_count()),
+      options_(checked(std::move(options))),
+      limit_(options_.max_workers != 0 ? options_.max_workers : usable_cpu_count()),
       may_spin_(usable_cpu_count() > 1),
       fork_generation_(watch_forks()),
       seats_(new std::unique_ptr<seat>[2 * limit_]) {
@@ -68,6 +74,7 @@ process_engine::process_engine(process_pool_options options)
                           std::to_string(max_nesting_depth) + " deep");
   page_file_ = make_memfd("plait-pool", sizeof(pool_page));
   page_ = static_cast<pool_page*>(map_shared(page_file_.get(), sizeof(pool_page)));
+  if (options_.sandbox) seal(page_file_.get(), page_access::read);
   doorbell_ = make_eventfd();
   alarm_ = make_eventfd();
   events_ = descriptor(epoll_create1(EPOLL_CLOEXEC));
@@ -148,7 +155,8 @@ process_engine::placement process_engine::place(seat& s, remote_job& job) noexce
       return s.in_flight() == 0 ? placement::impossible : placement::no_room;
     }
     to.where = tier::in_memfd;
-    const message_place place{job.request.memory_id(), job.request.capacity()};
+    message_place place{job.request.memory_id(), job.request.capacity()};
+    if (options_.sandbox) place.capacity = seal_message(job.request);
     __builtin_memcpy(to.bytes, &place, sizeof place);
   }
   to.attached = static_cast<std::uint32_t>(job.request.attached());
@@ -299,17 +307,30 @@ void process_engine::settle(remote_job& job) noexcept {
   limits->job = nullptr;
 }
 
+bool process_engine::is_enclosed(seat& s) noexcept {
+  if (!options_.sandbox || s.enclosed) return s.enclosed;
+  descriptor none[max_sent];
+  std::size_t count = 0;
+  char byte;
+  return s.enclosed = receive_packet(s.socket.get(), &byte, 1, none, &count, MSG_DONTWAIT) == 1;
+}
+
 void process_engine::copy_reply(seat& s, slot& from, reply_batch& batch, remote_job& job) noexcept {
   auto& to = batch.add(job);
-  const std::size_t n = from.size;
+  // C6: read once, or a worker could change it behind the checks.
+  const auto where = std::atomic_ref(from.where).load(std::memory_order_relaxed);
+  const std::size_t n = std::atomic_ref(from.size).load(std::memory_order_relaxed);
+  const std::uint32_t offset = std::atomic_ref(from.offset).load(std::memory_order_relaxed);
+  const std::size_t attached = std::atomic_ref(from.attached).load(std::memory_order_relaxed);
   to.answer = {to.bytes, n, from.state.load(std::memory_order_relaxed) == slot_state::done,
                nullptr};
   descriptor own;  // of in_memfd
-  if (const std::size_t attached = from.attached; from.where == tier::in_memfd || attached != 0) {
+  if (where == tier::in_memfd || attached != 0) {
+    is_enclosed(s);  // its packet comes first
     descriptor fds[max_sent];
     std::size_t count = 0;
     char byte;
-    const std::size_t first = from.where == tier::in_memfd;
+    const std::size_t first = where == tier::in_memfd;
     if (receive_packet(s.socket.get(), &byte, 1, fds, &count, MSG_DONTWAIT) <= 0 ||
         count != first + attached || attached > encoder::max_attached) {
       to.trouble = "a large or shared result did not arrive: too few file descriptors?";
@@ -326,18 +347,23 @@ void process_engine::copy_reply(seat& s, slot& from, reply_batch& batch, remote_
       to.answer.with = to.came_along.get();
     }
   }
-  if (from.where == tier::in_slot && n <= sizeof to.bytes) {  // C6
+  if (where == tier::in_slot && n <= sizeof to.bytes) {
     __builtin_memcpy(to.bytes, from.bytes, n);
-  } else if (from.where == tier::in_arena && n <= arena_size && from.offset <= arena_size - n) {
+  } else if (where == tier::in_arena && n <= arena_size && offset <= arena_size - n) {
     auto* bytes = static_cast<std::byte*>(std::malloc(n));
     if (bytes == nullptr) {
       to.trouble = "no memory for the result";
       return;
     }
-    __builtin_memcpy(bytes, s.shared->replies + from.offset, n);
+    __builtin_memcpy(bytes, s.shared->replies + offset, n);
     to.where = tier::in_arena;
     to.answer.bytes = bytes;
-  } else if (from.where == tier::in_memfd) {
+  } else if (where == tier::in_memfd && options_.sandbox) {
+    if (n > options_.sandbox->largest_result)
+      to.trouble = "the result is larger than the sandbox's largest_result";
+    else
+      to.file = std::move(own);
+  } else if (where == tier::in_memfd) {
     void* memory = mmap(nullptr, n, PROT_READ, MAP_PRIVATE | MAP_POPULATE, own.get(), 0);
     if (memory == MAP_FAILED) {
       to.trouble = "no memory to map a large result";
@@ -406,6 +432,7 @@ bool process_engine::harvest_ready() noexcept {
 void process_engine::resolve(reply_batch& batch) noexcept {
   const auto* before = std::exchange(resolving_engine, this);
   for (auto& item : batch) {
+    if (item.file) reply_batch::copy_from_file(item);
     if (item.trouble != nullptr) {
       item.job->reject(std::make_exception_ptr(serialization_error(item.trouble)));
     } else {

@@ -105,6 +105,7 @@ class process_engine final : public inspected {
   void wake_for(seat& s, wake_list& wakes) noexcept;         // (m)
   bool take_back(seat& s, std::uint32_t sequence) noexcept;  // (m) C1
   bool harvest(seat& s, reply_batch& batch) noexcept;        // (m)
+  bool is_enclosed(seat& s) noexcept;                        // (m) C7
   void settle(remote_job& job) noexcept;                     // (m) it is about to have a result
   bool condemn(seat& s, std::uint32_t sequence, sentence why) noexcept;                // (m)
   void signal_condemned(seat& s) noexcept;                                             // (m)

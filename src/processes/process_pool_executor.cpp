@@ -7,7 +7,7 @@
 namespace plait {
 
 process_pool_executor::process_pool_executor(process_pool_options options)
-    : engine_(new detail::process_engine(options)) {}
+    : engine_(new detail::process_engine(std::move(options))) {}
 
 process_pool_executor::~process_pool_executor() {
   engine_->shutdown({});

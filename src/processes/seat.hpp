@@ -39,6 +39,7 @@ struct seat {
   std::uint32_t placed = 0;  // sequence number of the next call
   std::size_t tasks = 0;     // calls placed and not taken back, in this worker's life
   bool proven = false;       // it has answered a call
+  bool enclosed = false;     // its first packet was there: C7
   sentence condemned =
       sentence::none;      // it is to be killed for the call it runs, no other being there
   bool signalled = false;  // and that has been done

@@ -64,16 +64,23 @@ void process_engine::judge(seat& s, int status, bool supervisor_died,
                            std::vector<failure>& failures) {
   remote_job *victim = nullptr, *again = nullptr;
   sentence why = sentence::none;
-  bool was_told_to_leave = false;
+  std::vector<remote_job*> lost;
+  bool was_told_to_leave = false, enclosed = false;
   const worker_life life = s.shared->life.load(std::memory_order_seq_cst);
   {
     wake_list wakes;
     const std::lock_guard hold(mutex_);
+    enclosed = is_enclosed(s);
     for (std::uint32_t q = s.placed; q != s.harvested.load(std::memory_order_relaxed); --q) {
       remote_job* job = std::exchange(s.jobs[(q - 1) % slot_count], nullptr);
       if (job == nullptr) continue;
-      if (s.slot_of(q - 1).state.load(std::memory_order_acquire) == slot_state::queued) {
+      const bool may_have_begun = enclosed && q - 1 == s.harvested.load(std::memory_order_relaxed);
+      if (!may_have_begun &&
+          s.slot_of(q - 1).state.load(std::memory_order_acquire) == slot_state::queued) {
         pending_.push_front(*job);  // C4: never begun
+      } else if (victim != nullptr || again != nullptr) {
+        lost.push_back(job);  // C6: a worker that scribbled over its slots; nobody waits for ever
+        settle(*job);
       } else if (s.condemned == sentence::none && may_begin_again(*job)) {
         again = job;
       } else {
@@ -92,7 +99,7 @@ void process_engine::judge(seat& s, int status, bool supervisor_died,
     if ((victim != nullptr && why == sentence::none) || again != nullptr) ++crashed_;
     dispatch(wakes);
   }
-  if (victim != nullptr || again != nullptr || s.proven || was_told_to_leave) {
+  if (victim != nullptr || again != nullptr || s.proven || was_told_to_leave || enclosed) {
     failed_starts_ = 0;
   } else if (!supervisor_died && s.pid != 0) {
     std::string reason = "worker " + std::to_string(s.pid) + " " + describe_status(status) +
@@ -110,6 +117,18 @@ void process_engine::judge(seat& s, int status, bool supervisor_died,
     }
     count_failed_start(reason);
   }
+  const auto crash = [&](const remote_job& job) {
+    worker_crashed::verdict v;
+    v.pid = s.pid;
+    v.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    v.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+    if (job.limits_ != nullptr) v.attempt = job.limits_->attempt;
+    v.stderr_tail = s.tail.substr(s.tail.size() - std::min(s.tail.size(), tail_size));
+    v.call = job.describe();
+    add_crash_note(v, s.shared->crash);
+    return std::make_exception_ptr(worker_crashed(std::move(v)));
+  };
+  for (remote_job* job : lost) failures.push_back({job, crash(*job)});
   if (victim == nullptr) return;
   if (why != sentence::none) {
     failures.push_back({victim, sentence_of(*victim, why)});
@@ -121,15 +140,7 @@ void process_engine::judge(seat& s, int status, bool supervisor_died,
                                     std::to_string(s.pid) + " ran a " + victim->describe()))});
     return;
   }
-  worker_crashed::verdict v;
-  v.pid = s.pid;
-  v.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-  v.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
-  if (victim->limits_ != nullptr) v.attempt = victim->limits_->attempt;
-  v.stderr_tail = s.tail.substr(s.tail.size() - std::min(s.tail.size(), tail_size));
-  v.call = victim->describe();
-  add_crash_note(v, s.shared->crash);
-  failures.push_back({victim, std::make_exception_ptr(worker_crashed(std::move(v)))});
+  failures.push_back({victim, crash(*victim)});
 }
 
 bool process_engine::anybody_proven() {

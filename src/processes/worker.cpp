@@ -13,6 +13,7 @@
 #include "processes/attachments.hpp"
 #include "processes/exception_wire.hpp"
 #include "processes/message_memory.hpp"
+#include "processes/sandbox_walls.hpp"
 
 namespace plait::detail {
 namespace {
@@ -57,7 +58,7 @@ class worker {
     shared_.pid.store(getpid(), std::memory_order_relaxed);
     shared_.life.store(worker_life::initializing, std::memory_order_relaxed);
     watch_for_crashes(shared_.crash);
-    if (setup_.profile.initializer != 0) initialize();
+    prepare();
     shared_.life.store(worker_life::ready, std::memory_order_seq_cst);
     while (await_call()) {
       slot& s = slot_at(next_);
@@ -113,10 +114,16 @@ class worker {
     return false;
   }
 
-  void initialize() {
+  void prepare() {
+    const worker_profile& profile = setup_.profile;
     std::exception_ptr error;
     try {
-      reinterpret_cast<void (*)()>(const_cast<void*>(code_of(setup_.profile.initializer)))();
+      if (profile.initializer != 0)
+        reinterpret_cast<void (*)()>(const_cast<void*>(code_of(profile.initializer)))();
+      if (profile.sandbox) {
+        enter_sandbox(*profile.sandbox, setup_.doorbell);
+        if (!send_packet(setup_.socket.get(), "", 1, nullptr, 0, 0)) throw_errno("sendmsg");  // C7
+      }
       return;
     } catch (...) {
       error = std::current_exception();
@@ -237,7 +244,9 @@ class worker {
     if (wish == pool_page::nobody) return;
     if (wish == pool_page::when_idle && ++unheard_ < slot_count / 4 && has_call()) return;
     unheard_ = 0;
-    if (listener.exchange(pool_page::nobody, std::memory_order_seq_cst) != pool_page::nobody)
+    // From within a sandbox the page can only be read: then the manager takes its wish back itself.
+    if (setup_.profile.sandbox ||
+        listener.exchange(pool_page::nobody, std::memory_order_seq_cst) != pool_page::nobody)
       ring(setup_.doorbell);
   }
   void ring_if_unheard() noexcept {

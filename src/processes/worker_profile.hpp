@@ -2,22 +2,37 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "plait/processes/codec.hpp"
+#include "plait/processes/sandbox.hpp"
 
 namespace plait::detail {
 
 struct worker_profile {
   std::uint64_t initializer = 0;  // token of a void (*)(), or 0
+  std::optional<plait::sandbox> sandbox;
 };
 
 inline void encode_profile(encoder& to, const worker_profile& profile) {
   to.write_plain(profile.initializer);
+  to.write_plain(profile.sandbox.has_value());
+  if (!profile.sandbox) return;
+  codec<std::vector<std::string>>::encode(to, profile.sandbox->readable);
+  codec<std::vector<std::string>>::encode(to, profile.sandbox->writable);
+  to.write_plain(profile.sandbox->network);
+  to.write_plain(profile.sandbox->if_unsupported);
 }
 
 inline worker_profile decode_profile(decoder& from) {
   worker_profile profile;
   profile.initializer = from.read_plain<std::uint64_t>();
+  if (!codec<bool>::decode(from)) return profile;
+  auto& walls = profile.sandbox.emplace();
+  walls.readable = codec<std::vector<std::string>>::decode(from);
+  walls.writable = codec<std::vector<std::string>>::decode(from);
+  walls.network = from.read_plain<sandbox::reach>();
+  walls.if_unsupported = from.read_plain<sandbox::fallback>();
   return profile;
 }
 

@@ -76,7 +76,9 @@ class zygote {
     const greeting hello = decode_greeting(from);
     profile_ = hello.profile;
     nesting_depth = hello.depth;
-    pool_ = static_cast<pool_page*>(map_shared(fds[0].get(), sizeof(pool_page)));
+    pool_ = static_cast<pool_page*>(
+        map_shared(fds[0].get(), sizeof(pool_page), nullptr,
+                   profile_.sandbox ? page_access::read : page_access::read_and_write));
     doorbell_ = fds[1].release();
     zygote_report answer{};
     answer.what = zygote_report::kind::ready;

@@ -2,10 +2,7 @@
 // behaviour on both (most suites run on each); and what only a ring has.
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <linux/filter.h>
 #include <linux/io_uring.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -21,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include "../support/refuse_system_call.hpp"
 #include "plait/coroutines/io_operation.hpp"
 #include "virtual_run.hpp"
 
@@ -64,19 +62,8 @@ bool in_a_child(F f) {
   return status == 0;
 }
 
-// From here on this process gets no ring, as under many containers' rules.
-void forbid_rings() {
-  sock_filter rules[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),  // the system call's number
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  const sock_fprog program{.len = 4, .filter = rules};
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-      prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
-    _exit(2);
-}
+// As under many containers' rules.
+void forbid_rings() { refuse_system_call(SYS_io_uring_setup, EPERM); }
 
 TEST(Poller, ALoopGetsWhatItAskedForOrEpoll) {
   EXPECT_EQ(plait::event_loop({.poller = plait::poller_kind::epoll}).poller(),

@@ -2,7 +2,8 @@
 //
 //   broken_executor           no further call can run on this pool
 //   ├── initializer_failed    three workers in a row did not live to take a call, and why
-//   └── image_mismatch        the workers' code is not the caller's: a library differs on disk
+//   ├── image_mismatch        the workers' code is not the caller's: a library differs on disk
+//   └── sandbox_unavailable   the kernel lacks what process_pool_options::sandbox asks for
 //   task_error                this call failed, by no doing of its code
 //   ├── task_killed           somebody asked for its end: kill(), terminate_workers()
 //   ├── worker_crashed        the process that ran it died: signal or exit status, frames, stderr
@@ -81,6 +82,12 @@ class initializer_failed : public broken_executor {
 };
 
 class image_mismatch : public broken_executor {
+ public:
+  using broken_executor::broken_executor;
+};
+
+// Thrown by the pool's constructor.
+class sandbox_unavailable : public broken_executor {
  public:
   using broken_executor::broken_executor;
 };

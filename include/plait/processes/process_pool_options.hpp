@@ -4,6 +4,9 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
+
+#include "plait/processes/sandbox.hpp"
 
 namespace plait {
 
@@ -15,6 +18,8 @@ struct process_pool_options {
   void (*initializer)() = nullptr;
   // A worker is replaced after this many calls; 0: never.
   std::size_t max_tasks_per_child = 0;
+  // What calls are kept from doing, for untrusted input; without one they may do what you may.
+  std::optional<plait::sandbox> sandbox = {};
 };
 
 }  // namespace plait
