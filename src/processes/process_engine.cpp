@@ -307,14 +307,6 @@ void process_engine::settle(remote_job& job) noexcept {
   limits->job = nullptr;
 }
 
-bool process_engine::is_enclosed(seat& s) noexcept {
-  if (!options_.sandbox || s.enclosed) return s.enclosed;
-  descriptor none[max_sent];
-  std::size_t count = 0;
-  char byte;
-  return s.enclosed = receive_packet(s.socket.get(), &byte, 1, none, &count, MSG_DONTWAIT) == 1;
-}
-
 void process_engine::copy_reply(seat& s, slot& from, reply_batch& batch, remote_job& job) noexcept {
   auto& to = batch.add(job);
   // C6: read once, or a worker could change it behind the checks.

@@ -1,6 +1,7 @@
 // What a worker's death means for its calls, and many deaths for the pool. Runs on the manager.
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -42,6 +43,14 @@ bool process_engine::may_begin_again(remote_job& job) noexcept {
   --limits->retries;
   ++limits->attempt;
   return true;
+}
+
+bool process_engine::is_enclosed(seat& s) noexcept {
+  if (!options_.sandbox || s.enclosed) return s.enclosed;
+  descriptor none[max_sent];
+  std::size_t count = 0;
+  char byte;
+  return s.enclosed = receive_packet(s.socket.get(), &byte, 1, none, &count, MSG_DONTWAIT) == 1;
 }
 
 void process_engine::bury(seat& s, int status, bool supervisor_died) {
