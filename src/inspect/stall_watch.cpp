@@ -7,17 +7,27 @@
 #include <condition_variable>
 #include <cstdio>
 #include <mutex>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "inspect/symbols.hpp"
+#include "inspect/thread_stack.hpp"
 #include "inspect/thread_state.hpp"
 #include "plait/inspect/stall.hpp"
 
 namespace plait {
 namespace {
 
-void write_line(const stall_report& stall) noexcept {
+std::string text_of(const stack_frame& f) {
+  std::string text = f.function.empty() ? "?" : f.function;
+  if (f.file.empty()) return text;
+  char address[32];
+  std::snprintf(address, sizeof address, "+0x%llx)", static_cast<unsigned long long>(f.address));
+  return text + " (" + f.file.substr(f.file.rfind('/') + 1) + address;
+}
+
+void write_lines(const stall_report& stall) noexcept {
   try {
     std::string line = "plait: the loop on thread " + std::to_string(stall.thread) +
                        " does not turn: it has been running " +
@@ -26,18 +36,19 @@ void write_line(const stall_report& stall) noexcept {
     if (!stall.kernel.empty()) line += ", " + stall.kernel;
     if (!stall.submitted.empty()) line += " (submitted in " + stall.submitted + ")";
     line += "\n";
+    for (const auto& f : stall.stack) line += "    at " + text_of(f) + "\n";
     std::fwrite(line.data(), 1, line.size(), stderr);
   } catch (...) {
     std::fputs("plait: a loop does not turn (and no memory to say which)\n", stderr);
   }
 }
 
-std::atomic<stall_handler> handler{write_line};
+std::atomic<stall_handler> handler{write_lines};
 
 }  // namespace
 
 stall_handler set_stall_handler(stall_handler next) noexcept {
-  return handler.exchange(next != nullptr ? next : write_line);
+  return handler.exchange(next != nullptr ? next : write_lines);
 }
 
 namespace detail {
@@ -78,6 +89,7 @@ class stall_watcher {
 
  private:
   void start() {
+    prepare_to_ask_for_stacks();
     sigset_t all, before;  // no handler of the program's signals runs on our thread
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -100,7 +112,7 @@ class stall_watcher {
       for (stall_watch* w = first_; w != nullptr; w = w->next_)
         if (!w->quiet_.load(std::memory_order_relaxed)) pause = std::min(pause, look(*w, stalls));
       hold.unlock();
-      for (const auto& f : stalls) tell(f, names);
+      for (const auto& f : stalls) tell(f, stack_of(f), names);
       hold.lock();
       if (first_ == nullptr || generation_ != mine) return;
       if (pause == INT64_MAX) {
@@ -118,6 +130,7 @@ class stall_watcher {
   }
 
   struct found {
+    const stall_watch* watch;  // which may have gone: compared, not followed
     activity::snapshot run;
     int thread;
   };
@@ -136,20 +149,52 @@ class stall_watcher {
     if (left > 0) return std::max(left, w.after_ / 8) + 1;
     w.reported_ = now.runs;
     try {
-      stalls.push_back({now, w.thread_.load(std::memory_order_relaxed)});
+      stalls.push_back({&w, now, w.thread_.load(std::memory_order_relaxed)});
     } catch (...) {  // no memory to say so
     }
     return w.after_ / 2 + 1;
   }
-  static void tell(const found& f, symbols& names) noexcept {
+  // Of the run that was found, and of no other that the thread began while it was asked.
+  std::vector<const void*> stack_of(const found& f) noexcept {
     try {
-      stall_report report{names.label(f.run.what.view()), "",
-                          duration(monotonic_time() - f.run.began), f.thread,
-                          thread_state(f.thread)};
+      auto stack = stack_of_thread(f.thread);
+      const std::lock_guard hold(mutex_);
+      for (const stall_watch* w = first_; w != nullptr; w = w->next_) {
+        if (w != f.watch) continue;
+        const auto now = w->loop_.read();
+        if (now.running && now.runs == f.run.runs) return stack;
+      }
+    } catch (...) {  // no memory to say so
+    }
+    return {};
+  }
+  static void tell(const found& f, const std::vector<const void*>& stack, symbols& names) noexcept {
+    try {
+      stall_report report{
+          names.label(f.run.what.view()), "", duration(monotonic_time() - f.run.began), f.thread,
+          thread_state(f.thread),         {}};
       if (f.run.what.where != nullptr) report.submitted = names.find(f.run.what.where).function;
+      add_stack(report, stack, names);
       handler.load()(report);
     } catch (...) {  // no memory to say so
     }
+  }
+
+  // Down to the frame in which the loop runs something; those by which it does are not told.
+  static void add_stack(stall_report& to, const std::vector<const void*>& stack, symbols& names) {
+    constexpr std::string_view loop[] = {
+        "plait::detail::loop_core::", "plait::detail::loop_view::", "plait::event_loop::run"};
+    constexpr std::string_view step[] = {"plait::detail::", "std::__n4861::coroutine_handle<"};
+    const auto begins_with = [](const std::string& function, const auto& any) {
+      return std::any_of(std::begin(any), std::end(any),
+                         [&](std::string_view p) { return function.starts_with(p); });
+    };
+    for (const void* code : stack) {
+      const auto& place = names.find(code);
+      if (begins_with(place.function, loop)) break;
+      to.stack.push_back({place.function, place.file, place.address});
+    }
+    while (!to.stack.empty() && begins_with(to.stack.back().function, step)) to.stack.pop_back();
   }
 
   std::mutex mutex_;

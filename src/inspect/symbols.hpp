@@ -1,7 +1,6 @@
 // src/inspect/symbols.hpp: what code is called and where it lies in its file.
 //
-// dladdr knows the dynamic symbols only, and a program's own functions are not among them: this reads
-// the symbol tables of the program and its libraries from their files, when they have any.
+// For code of this process; elf_file reads the tables.
 //
 // Threads:  one at a time.
 #pragma once
@@ -11,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "inspect/elf_file.hpp"
 #include "inspect/json_writer.hpp"
 #include "plait/core/job.hpp"
 
@@ -30,13 +30,9 @@ class symbols {
   void write(json_writer& to, const void* code);
 
  private:
-  struct function {
-    std::uint64_t begin, end;
-    std::string name;
-  };
   struct module {
     std::uint64_t bias = 0;  // what to add to an offset to have the file's own address
-    std::vector<function> functions;
+    std::vector<elf_file::function> functions;
   };
   const module& load(const std::string& path, const void* base);
   std::map<std::string, module> modules_;

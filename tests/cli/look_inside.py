@@ -119,6 +119,12 @@ class Stall(Look):
         line = program.stderr.readline()  # it stays blocked until its standard input ends
         self.assertRegex(line, r"\Aplait: the loop on thread \d+ does not turn: it has been running "
                                r"shop::block\(.*\) for [\d.]+ m?s(?:, [ \w]+)? \(submitted in main\)\n\Z")
+        stack = []
+        while not re.match(r"    at shop::block\(std::string\) \(inspected_program\+0x[0-9a-f]+\)\n\Z", line):
+            line = program.stderr.readline()  # the task itself is the last, below what it has called
+            self.assertRegex(line, r"\A    at ")
+            stack.append(line)
+        self.assertTrue(any("gate::pass" in frame for frame in stack), stack)
         program.stderr.close()
         self.end(program)
 

@@ -3,9 +3,15 @@
 
 #include <gtest/gtest.h>
 
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "plait/coroutines.hpp"
 #include "plait/testing/gate.hpp"
@@ -71,6 +77,93 @@ TEST_F(Stall, NamesTheTaskThatBlocksItsLoopWhileItDoes) {
   EXPECT_FALSE(blocked.done());
   door.open();
   blocked.get();
+}
+
+std::size_t depth_of(const plait::stall_report& report, std::string_view function) {
+  for (std::size_t i = 0; i < report.stack.size(); ++i)
+    if (report.stack[i].function.find(function) != std::string::npos) return i;
+  return static_cast<std::size_t>(-1);
+}
+std::string text_of(const std::vector<plait::stack_frame>& stack) {
+  std::string text;
+  for (const auto& f : stack) text += f.function + "\n";
+  return text;
+}
+
+TEST_F(Stall, TellsWhereInTheTaskItBlocks) {
+  wanted = "block(";
+  gate door;
+  loop_thread loop(watched);
+  auto blocked = loop->spawn(block(door.name()));
+  const auto report = report_.get_future().get();
+  door.open();
+  blocked.get();
+  ASSERT_FALSE(report.stack.empty());
+  EXPECT_LT(depth_of(report, "gate::pass"), depth_of(report, "block(")) << text_of(report.stack);
+  EXPECT_EQ(depth_of(report, "block("), report.stack.size() - 1) << text_of(report.stack);
+  EXPECT_NE(report.stack.back().file.find("inspect_stall_test"), std::string::npos);
+  EXPECT_GT(report.stack.back().address, 0u);
+}
+
+std::atomic<bool> computed_enough = false;
+std::atomic<int> rounds = 0;
+[[gnu::noinline]] void compute() {
+  while (!computed_enough) ++rounds;
+}
+
+TEST_F(Stall, TellsWhereInTheTaskItComputes) {
+  wanted = "busy";
+  computed_enough = false;
+  loop_thread loop(watched);
+  auto busy = loop->spawn([]() -> plait::task<> { co_return compute(); }(), {.name = "busy"});
+  const auto report = report_.get_future().get();
+  computed_enough = true;
+  busy.get();
+#if !defined(__SANITIZE_THREAD__)  // it delivers signals to who computes late
+  EXPECT_NE(text_of(report.stack).find("compute()"), std::string::npos) << text_of(report.stack);
+#endif
+}
+
+TEST_F(Stall, TakesNoSignalThatTheTaskBlocks) {
+  gate door;
+  loop_thread loop(watched);
+  auto blocked = loop->submit([name = door.name()] {
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    gate::pass(name);
+    sigset_t pending;
+    sigpending(&pending);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    bool any = false;
+    for (int n = SIGRTMIN; n <= SIGRTMAX; ++n) any = any || sigismember(&pending, n) == 1;
+    return any;
+  });
+  const auto report = report_.get_future().get();
+  EXPECT_TRUE(report.stack.empty());
+  door.open();
+  EXPECT_FALSE(blocked.get());
+}
+
+bool any_real_time_signal_is_handled() {
+  for (int n = SIGRTMIN; n <= SIGRTMAX; ++n) {
+    struct sigaction now {};
+    sigaction(n, nullptr, &now);
+    if (now.sa_handler != SIG_DFL) return true;
+  }
+  return false;
+}
+
+// In a process of its own: the others of this one have watched loops.
+TEST(StallSignal, IsTakenForAWatchedLoopOnly) {
+  const auto program = [] {
+    plait::run(yield_often());
+    if (any_real_time_signal_is_handled()) _exit(1);
+    plait::run(yield_often(), watched);
+    _exit(any_real_time_signal_is_handled() ? 0 : 2);
+  };
+  testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  EXPECT_EXIT(program(), testing::ExitedWithCode(0), "");
 }
 
 TEST_F(Stall, NamesAPlainCallToo) {

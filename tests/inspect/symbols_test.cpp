@@ -3,13 +3,20 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
+#include "inspect/elf_file.hpp"
 #include "inspect/json_writer.hpp"
 #include "plait/coroutines.hpp"
 
 namespace {
 
+using plait::detail::elf_file;
 using plait::detail::json_writer;
 using plait::detail::symbols;
 
@@ -42,6 +49,47 @@ TEST(Symbols, OfNoCodeAreEmpty) {
   int local = 0;
   EXPECT_EQ(names.find(nullptr).function, "");
   EXPECT_EQ(names.find(&local).function, "");
+}
+
+TEST(Symbols, OfCAreNotTakenForTypes) {
+  EXPECT_EQ(plait::detail::readable_name("f"), "f");  // which demangles to "float"
+  EXPECT_EQ(plait::detail::readable_name("_Z1fv"), "f()");
+}
+
+TEST(ElfFile, NamesTheFunctionAroundEachAddress) {
+  const elf_file program("/proc/self/exe");
+  const auto all = program.functions();
+  ASSERT_FALSE(all.empty());
+  EXPECT_TRUE(std::is_sorted(all.begin(), all.end(),
+                             [](const auto& a, const auto& b) { return a.begin < b.begin; }));
+  const auto& last = all.back();
+  const auto names = program.names_of({last.begin, last.end - 1, 0});
+  EXPECT_EQ(names, (std::vector<std::string>{last.name, last.name, ""}));
+}
+
+TEST(ElfFile, ThatIsNoneHasNoFunctions) {
+  EXPECT_TRUE(elf_file("/proc/self/cmdline").functions().empty());
+  EXPECT_TRUE(elf_file("/no such file").functions().empty());
+  EXPECT_EQ(elf_file("/dev/null").names_of({1}), std::vector<std::string>{""});
+}
+
+// Every byte of a small file may lie.
+TEST(ElfFile, ThatLiesIsNotBelieved) {
+  std::ifstream in("/proc/self/exe", std::ios::binary);
+  std::string head(4096, '\0');
+  in.read(head.data(), static_cast<std::streamsize>(head.size()));
+  const auto path = testing::TempDir() + "plait_elf_that_lies";
+  for (std::size_t i = 0; i < 64; ++i) {
+    for (const char lie : {'\0', '\x01', '\x7f', '\xff'}) {
+      auto bytes = head;
+      bytes[i] = lie;
+      std::ofstream(path, std::ios::binary) << bytes;
+      const elf_file file(path.c_str());
+      EXPECT_TRUE(file.functions().empty());
+      EXPECT_EQ(file.names_of({0x1000}), std::vector<std::string>{""});
+    }
+  }
+  std::remove(path.c_str());
 }
 
 TEST(Json, IsParsedBackToWhatWasWritten) {
