@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "small_tasks.hpp"
 #include "virtual_run.hpp"
 
 using namespace std::chrono_literals;
@@ -13,11 +14,6 @@ using plait::deadline;
 using plait::task;
 
 namespace {
-
-task<int> after(plait::duration span, int value) {
-  co_await plait::sleep(span);
-  co_return value;
-}
 
 // How long the awaitable takes to end, well or by its deadline.
 template <class Awaitable>

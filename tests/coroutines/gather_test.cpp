@@ -9,30 +9,12 @@
 #include <vector>
 
 #include "plait/testing/unhandled_recorder.hpp"
+#include "small_tasks.hpp"
 #include "virtual_run.hpp"
 
 using namespace std::chrono_literals;
 
 namespace {
-
-plait::task<int> after(plait::duration span, int value) {
-  co_await plait::sleep(span);
-  co_return value;
-}
-plait::task<int> fail_after(plait::duration span, std::string what) {
-  co_await plait::sleep(span);
-  throw std::runtime_error(what);
-}
-// Sleeps for ever; says when it was stopped, and takes an hour of nobody's time to let go.
-plait::task<int> until_stopped(int& stopped) {
-  try {
-    co_await plait::sleep(24h * 365);
-  } catch (const plait::cancelled_error&) {
-    ++stopped;
-    throw;
-  }
-  co_return 0;
-}
 
 template <class Awaitable>
 plait::task<std::string> failure_of(Awaitable awaitable) {

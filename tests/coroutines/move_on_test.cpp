@@ -7,17 +7,13 @@
 #include <stdexcept>
 #include <string>
 
+#include "small_tasks.hpp"
 #include "virtual_run.hpp"
 
 using namespace std::chrono_literals;
 using plait::task;
 
 namespace {
-
-task<int> after(plait::duration span, int value) {
-  co_await plait::sleep(span);
-  co_return value;
-}
 
 TEST(MoveOn, GivesTheValueOrNothing) {
   virtual_run([]() -> task<> {

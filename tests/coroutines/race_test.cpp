@@ -9,23 +9,13 @@
 #include <vector>
 
 #include "plait/testing/unhandled_recorder.hpp"
+#include "small_tasks.hpp"
 #include "virtual_run.hpp"
 
 using namespace std::chrono_literals;
 using plait::task;
 
 namespace {
-
-task<int> after(plait::duration span, int value) {
-  co_await plait::sleep(span);
-  if (value < 0) throw std::runtime_error(std::to_string(value));
-  co_return value;
-}
-task<int> until_stopped(int& stopped) {
-  stopped += co_await throws<plait::cancelled_error>(plait::sleep(24h));
-  co_await plait::sleep(0s);  // throws: the stop stays
-  co_return 0;
-}
 
 TEST(Race, TheFirstToSucceedWinsAndTheOthersAreStopped) {
   virtual_run([]() -> task<> {

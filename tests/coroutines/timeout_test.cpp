@@ -7,16 +7,12 @@
 #include <stdexcept>
 #include <string>
 
+#include "small_tasks.hpp"
 #include "virtual_run.hpp"
 
 using namespace std::chrono_literals;
 
 namespace {
-
-plait::task<int> after(plait::duration span, int value) {
-  co_await plait::sleep(span);
-  co_return value;
-}
 
 TEST(Timeout, StopsTheOperandWaitsForItAndThrows) {
   virtual_run([]() -> plait::task<> {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "plait/testing/unhandled_recorder.hpp"
+#include "small_tasks.hpp"
 #include "virtual_run.hpp"
 
 using namespace std::chrono_literals;
@@ -16,11 +17,6 @@ using plait::task;
 
 namespace {
 
-task<int> after(plait::duration span, int value) {
-  co_await plait::sleep(span);
-  if (value < 0) throw std::runtime_error(std::to_string(value));
-  co_return value;
-}
 std::vector<task<int>> tasks_of(const std::vector<int>& seconds) {
   std::vector<task<int>> tasks;
   for (const int s : seconds) tasks.push_back(after((s < 0 ? -s : s) * 1s, s));
