@@ -13,6 +13,7 @@ import time
 
 import instructions
 import rows
+import smoke
 import table
 from programs import Machine
 from targets import SECTIONS
@@ -29,6 +30,8 @@ def parse(words):
     parser.add_argument("--json", metavar="FILE", help="also write every value to FILE")
     parser.add_argument("--instructions", action="store_true",
                         help="count instructions an operation with valgrind instead of time")
+    parser.add_argument("--smoke", action="store_true",
+                        help="measure nothing: only prove that every program starts, works and reports")
     parser.add_argument("--from-clean", action="store_true",
                         help="also time ./test in a fresh clone without ccache")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "bench",
@@ -110,6 +113,10 @@ def main():
     machine = find_machine(given)
     if given.instructions:
         return print_instructions(machine)
+    if given.smoke:
+        machine.smoke = True
+        names = given.sections or [name for name in SECTIONS if name != "startup"]
+        return 0 if smoke.prove_all([SECTIONS[name]() for name in names], machine) else 1
     started = time.monotonic()
     rounds = given.rounds or (1 if given.quick else 3)
     about = versions()

@@ -10,18 +10,25 @@ from programs import Failed, Missing
 from rows import Absent, Contender, Figure, Row, Section, at_least, at_most
 
 
+FEW = {"deadly": 1, "primes": 1, "primes_processes": 1}  # operations that prove a mode; else 20
+
+
+def size_of(machine, mode, n, quick_n, quick):
+    return str(machine.size(quick_n if quick and quick_n is not None else n, FEW.get(mode, 20)))
+
+
 def program(name, mode, n=0, quick_n=None, workers=2, laps=3):
     """A program's mode, with n operations (0: its own default), fewer when it has to be quick."""
     def measure(machine, quick):
-        size = quick_n if quick and quick_n is not None else n
-        return machine.run(machine.program(name) + [mode, str(size), str(workers), str(laps)])
+        size = size_of(machine, mode, n, quick_n, quick)
+        return machine.run(machine.program(name) + [mode, size, str(workers), str(machine.size(laps, 1))])
     return measure
 
 
 def script(name, mode, n=0, quick_n=None, *more):
     def measure(machine, quick):
-        size = quick_n if quick and quick_n is not None else n
-        return machine.run(machine.script(name) + [mode, str(size), "2", *more])
+        size = size_of(machine, mode, n, quick_n, quick)
+        return machine.run(machine.script(name) + [mode, size, "2", *more])
     return measure
 
 
@@ -79,8 +86,9 @@ def echo_server(depth):
         def measure(machine, quick):
             with servers.listening(command(machine)) as (address, pid):
                 before = servers.cpu_seconds(pid)
+                seconds = machine.size(0.8 if quick else 1.5, 0.05)
                 found = machine.run(machine.program("echo_client") + [
-                    address.rpartition(":")[2], "100", str(depth), "0.8" if quick else "1.5"])
+                    address.rpartition(":")[2], "100", str(depth), str(seconds)])
                 return found | {"server_us": (servers.cpu_seconds(pid) - before) * 1e6 / found["all"]}
         return measure
 
@@ -190,10 +198,10 @@ def processes():
 def client(command, mode, n, concurrency, quick_n=None):
     """A client against a fresh neutral server."""
     def measure(machine, quick):
-        size = quick_n if quick and quick_n is not None else n
+        size = size_of(machine, mode, n, quick_n, quick)
         with servers.listening(machine.program("http_server")) as (address, _):
             before, after = command(machine)
-            return machine.run(before + [mode, str(size), str(concurrency), address] + after)
+            return machine.run(before + [mode, size, str(machine.size(concurrency, 10)), address] + after)
     return measure
 
 

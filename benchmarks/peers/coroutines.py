@@ -101,7 +101,7 @@ async def timers(given):
         if k == 0:
             await asyncio.sleep(0)
     finish(given, n, watch)
-    for handle in alive:
+    for handle in filter(None, alive):
         handle.cancel()
 
 
