@@ -13,3 +13,4 @@
 #include "plait/processes/process_pool_executor.hpp"
 #include "plait/processes/sandbox.hpp"
 #include "plait/processes/shared_array.hpp"
+#include "plait/processes/worker_limits.hpp"

@@ -69,7 +69,13 @@ inline constexpr std::uint32_t slot_count = 64;
 inline constexpr std::size_t arena_size = 128 * 1024;
 inline constexpr std::size_t arena_limit = 32 * 1024;  // the largest message in an arena
 
-enum class worker_life : std::uint32_t { booting, initializing, ready, initializer_threw };
+enum class worker_life : std::uint32_t {
+  booting,
+  initializing,
+  ready,
+  initializer_threw,
+  limits_refused,
+};
 
 struct channel {
   alignas(64) std::atomic<std::uint32_t> asleep;  // futex; the worker waits while it is 1
@@ -77,7 +83,9 @@ struct channel {
   std::atomic<std::uint32_t> harvested;           // calls whose replies the pool has taken
   alignas(64) std::atomic<worker_life> life;
   std::atomic<std::int32_t> pid;              // as the worker says
-  std::atomic<std::uint32_t> complaint_size;  // what the initializer threw, as an encoded exception
+  std::uint64_t number;                       // of this worker in its pool, by the pool
+  std::atomic<std::uint64_t> own_memory;      // bytes, as the worker says
+  std::atomic<std::uint32_t> complaint_size;  // what made it leave, as an encoded exception
   char complaint[1024];
   crash_note crash;
   slot slots[slot_count];

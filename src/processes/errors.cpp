@@ -11,7 +11,26 @@
 namespace plait {
 namespace {
 
+std::string megabytes(std::uint64_t bytes) {
+  constexpr std::uint64_t mebi = 1 << 20;
+  return std::to_string((bytes + mebi / 2) / mebi) + " MiB";
+}
+
 std::string cause(const worker_crashed::verdict& v) {
+  switch (v.cause) {
+    case crash_cause::out_of_memory:
+      return "was killed by the kernel, which was out of memory (it had up to " +
+             megabytes(v.usage.max_rss) + "),";
+    case crash_cause::cpu_limit:
+      return "used up its CPU time (" + detail::to_text(v.usage.user_time + v.usage.system_time) +
+             ") and was killed";
+    case crash_cause::killed_from_outside:
+      return "was killed from outside by signal 9 (SIGKILL; it had up to " +
+             megabytes(v.usage.max_rss) + ")";
+    case crash_cause::signal:
+    case crash_cause::exit:
+      break;
+  }
   if (v.signal == 0) return "exited with status " + std::to_string(v.exit_code);
   const char* name = sigabbrev_np(v.signal);
   const char* description = sigdescr_np(v.signal);
@@ -59,6 +78,7 @@ std::string top_frames(const worker_crashed::verdict& v) {
 std::string sentence(const worker_crashed::verdict& v) {
   std::string text =
       "worker " + std::to_string(v.pid) + " " + cause(v) + where(v) + " while it ran a " + v.call;
+  if (v.core_dumped) text += ", and left a core file";
   if (v.attempt > 1) text += ", attempt " + std::to_string(v.attempt);
   text += top_frames(v);
   if (v.stderr_tail.empty()) return text + "; it wrote nothing to stderr";

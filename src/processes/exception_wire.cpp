@@ -66,6 +66,7 @@ const rebuilder rebuilders[] = {with_text<std::runtime_error>(),
                                 with_text<broken_executor>(),
                                 with_text<task_error>(),
                                 with_text<initializer_failed>(),
+                                with_text<limits_unavailable>(),
                                 with_text<image_mismatch>(),
                                 with_text<supervisor_lost>(),
                                 with_text<serialization_error>(),
@@ -128,6 +129,9 @@ bool encode_crash(encoder& to, const std::exception& e) {
   codec<std::optional<std::uint64_t>>::encode(to, crash->fault_address());
   to.write_plain(crash->is_stack_overflow());
   codec<std::vector<worker_crashed::frame>>::encode(to, crash->frames());
+  to.write_plain(crash->cause());
+  codec<resource_usage>::encode(to, crash->usage());
+  to.write_plain(crash->core_dumped());
   return true;
 }
 
@@ -178,6 +182,9 @@ void throw_decoded(decoder& from) {
     v.fault_address = codec<std::optional<std::uint64_t>>::decode(from);
     v.stack_overflow = codec<bool>::decode(from);
     v.frames = codec<std::vector<worker_crashed::frame>>::decode(from);
+    v.cause = from.read_plain<crash_cause>();
+    v.usage = codec<resource_usage>::decode(from);
+    v.core_dumped = codec<bool>::decode(from);
     throw worker_crashed(std::move(v));
   }
   if (number == number_of_remote) {

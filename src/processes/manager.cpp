@@ -90,6 +90,7 @@ void process_engine::manage() noexcept {
     reject_impossible();
   }
   end_zygote();
+  groups_.reset();
   free_kept_message_memory();
   release();
 }
@@ -98,6 +99,7 @@ void process_engine::manage_until_done() {
   watch(doorbell_.get(), doorbell_tag);
   watch(alarm_.get(), alarm_tag);
   start_zygote();
+  out_of_memory_kills_ = out_of_memory_kills();
   for (;;) {
     start_workers();
     if (closing_.load(std::memory_order_seq_cst) &&
@@ -284,6 +286,9 @@ void process_engine::greet() {
   if (options_.initializer != nullptr)
     hello.profile.initializer = token_of(reinterpret_cast<const void*>(options_.initializer));
   hello.profile.sandbox = options_.sandbox;
+  hello.profile.limits = options_.limits;
+  if (groups_ != nullptr) hello.profile.control_groups = groups_->folder();
+  hello.profile.measures_memory = options_.max_rss_per_child != 0;
   {
     const std::lock_guard hold(mutex_);
     known_modules_ = hello.modules.size();
@@ -322,6 +327,7 @@ void process_engine::heed(const zygote_report& report, descriptor handle) {
   seat& s = seat_at(report.seat);
   if (s.state == seat::life::empty || s.generation != report.generation) return;
   s.pid = report.pid;
+  s.usage = report.usage;
   if (report.what == kind::spawned) {
     const std::lock_guard hold(mutex_);
     s.handle = std::move(handle);
@@ -417,6 +423,8 @@ void process_engine::start_worker(seat& s) {
     s.shared = shared;
     seat_count_.store(s.index + 1, std::memory_order_release);
   }
+  s.number = shared->number = ++last_number_;
+  if (groups_ != nullptr) groups_->make(s.number);
   watch(errors.ours.get(), errors_tag | std::uint64_t{s.index} << 8);
   const zygote_command command{zygote_command::kind::spawn, s.index, s.generation + 1};
   const int fds[] = {file.get(), sockets.theirs.get(), errors.theirs.get()};
@@ -431,6 +439,7 @@ void process_engine::start_worker(seat& s) {
   s.harvested.store(0, std::memory_order_relaxed);
   s.placed = 0;
   s.tasks = 0;
+  s.most_tasks = task_limit();
   s.proven = false;
   s.enclosed = false;
   s.condemned = sentence::none;
@@ -441,6 +450,21 @@ void process_engine::start_worker(seat& s) {
   most_alive_ = std::max(most_alive_, ++alive_);
   ++started_;
   dispatch(wakes);
+}
+
+std::size_t process_engine::task_limit() const noexcept {
+  if (options_.max_tasks_jitter == 0) return options_.max_tasks_per_child;
+  std::uint64_t mixed = nonce_ + last_number_ * 0x9e37'79b9'7f4a'7c15;  // splitmix64
+  mixed = (mixed ^ mixed >> 30) * 0xbf58'476d'1ce4'e5b9;
+  mixed = (mixed ^ mixed >> 27) * 0x94d0'49bb'1331'11eb;
+  mixed ^= mixed >> 31;
+  return options_.max_tasks_per_child + mixed % (options_.max_tasks_jitter + 1);
+}
+
+bool process_engine::is_worn_out(const seat& s) const noexcept {
+  if (s.most_tasks != 0 && s.tasks >= s.most_tasks) return true;
+  return options_.max_rss_per_child != 0 &&
+         s.shared->own_memory.load(std::memory_order_relaxed) > options_.max_rss_per_child;
 }
 
 void process_engine::retire(seat& s, wake_list& wakes) noexcept {

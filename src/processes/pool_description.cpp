@@ -1,5 +1,6 @@
 // What `plait ps` shows of a pool: its workers, the call that each runs, and for how long.
 #include "processes/process_engine.hpp"
+#include "processes/worker_limits.hpp"
 
 namespace plait::detail {
 
@@ -42,6 +43,7 @@ void process_engine::describe(inspection& into) {
   for (const row& r : rows) {
     out.begin_object();
     out.field("pid", r.pid);
+    if (const auto bytes = memory_of(r.pid)) out.field("memory", static_cast<std::int64_t>(bytes));
     out.field("state", r.run.running ? "running" : "idle");
     out.field("queued", number(r.queued));
     if (r.run.running) write_run(into, r.run);

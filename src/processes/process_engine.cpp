@@ -12,6 +12,7 @@
 #include "plait/threads/cpu_count.hpp"
 #include "processes/reply_batch.hpp"
 #include "processes/sandbox_walls.hpp"
+#include "processes/worker_limits.hpp"
 
 namespace plait::detail {
 
@@ -72,6 +73,7 @@ process_engine::process_engine(process_pool_options options)
   if (nesting_depth >= max_nesting_depth)
     throw broken_executor("process pools are nested more than " +
                           std::to_string(max_nesting_depth) + " deep");
+  check_limits(options_);
   page_file_ = make_memfd("plait-pool", sizeof(pool_page));
   page_ = static_cast<pool_page*>(map_shared(page_file_.get(), sizeof(pool_page)));
   if (options_.sandbox) seal(page_file_.get(), page_access::read);
@@ -89,6 +91,7 @@ process_engine::process_engine(process_pool_options options)
         "work, and with a static C library main must first call plait::run_worker_if_requested()";
     return;
   }
+  if (options_.limits.group) groups_ = std::make_unique<control_groups>(*options_.limits.group);
   // No handler of the program's signals runs on our thread.
   sigset_t all, before;
   sigfillset(&all);
@@ -207,8 +210,7 @@ void process_engine::dispatch(wake_list& wakes) noexcept {
         break;
       case placement::done:
         wake_for(*s, wakes);
-        if (options_.max_tasks_per_child != 0 && s->tasks >= options_.max_tasks_per_child)
-          retire(*s, wakes);
+        if (is_worn_out(*s)) retire(*s, wakes);
     }
   }
 }
@@ -413,6 +415,7 @@ bool process_engine::harvest_ready() noexcept {
         const std::lock_guard hold(mutex_);
         if (s.state == seat::life::empty || !harvest(s, batch)) break;
         took = true;
+        if (s.state == seat::life::alive && is_worn_out(s)) retire(s, wakes);
         dispatch(wakes);
       }
       resolve(batch);

@@ -22,6 +22,7 @@
 
 #include "inspect/registry.hpp"
 #include "plait/processes/process_pool_executor.hpp"
+#include "processes/control_groups.hpp"
 #include "processes/seat.hpp"
 #include "processes/zygote.hpp"
 
@@ -95,7 +96,7 @@ class process_engine final : public inspected {
     remote_job* job;
     std::exception_ptr error;
   };
-  enum class breakage { none, initializer, image, other };
+  enum class breakage { none, initializer, image, limits, other };
 
   // process_engine.cpp; those marked (m) need the mutex.
   std::uint32_t depth() const noexcept;                      // (m) calls a worker may hold
@@ -142,16 +143,20 @@ class process_engine final : public inspected {
   void end_zygote();
   void start_workers();
   void start_worker(seat& s);
+  std::size_t task_limit() const noexcept;  // of the worker that is started
   std::size_t workers_on_their_way() const noexcept;
   seat* empty_seat();
   void tee(seat& s);
   // verdict.cpp
   void bury(seat& s, int status, bool supervisor_died);
   void judge(seat& s, int status, bool supervisor_died, std::vector<failure>& failures);
-  void count_failed_start(const std::string& reason);
+  void count_failed_start(const std::string& reason, breakage how = breakage::other);
   void break_pool(breakage how, std::string reason);
   void fail_pending();
+  crash_cause cause_of_death(const seat& s, int status);
+  worker_crashed::verdict verdict_of(seat& s, const remote_job& job, int status);
   void retire(seat& s, wake_list& wakes) noexcept;  // (m)
+  bool is_worn_out(const seat& s) const noexcept;   // (m)
   void rebalance();
   bool unbalanced();
   void dismiss_workers();
@@ -204,6 +209,9 @@ class process_engine final : public inspected {
   std::uint64_t nonce_ = 0;
   std::size_t known_modules_ = 0;  // guarded by the mutex
   unsigned failed_starts_ = 0;
+  std::unique_ptr<control_groups> groups_;
+  std::uint64_t last_number_ = 0;          // of a worker
+  std::uint64_t out_of_memory_kills_ = 0;  // accounted for
   std::int64_t start_pause_until_ = 0;
   bool dismissed_ = false;
   std::int64_t dismissal_deadline_ = 0;

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "plait/processes/remote_call.hpp"
@@ -36,10 +37,11 @@ struct seat {
 
   std::atomic<life> state{life::empty};
   std::uint32_t generation = 0;
-  std::uint32_t placed = 0;  // sequence number of the next call
-  std::size_t tasks = 0;     // calls placed and not taken back, in this worker's life
-  bool proven = false;       // it has answered a call
-  bool enclosed = false;     // its first packet was there: C7
+  std::uint32_t placed = 0;    // sequence number of the next call
+  std::size_t tasks = 0;       // calls placed and not taken back, in this worker's life
+  std::size_t most_tasks = 0;  // 0: any number
+  bool proven = false;         // it has answered a call
+  bool enclosed = false;       // its first packet was there: C7
   sentence condemned =
       sentence::none;      // it is to be killed for the call it runs, no other being there
   bool signalled = false;  // and that has been done
@@ -50,9 +52,13 @@ struct seat {
   ring_arena arena;
 
   // The manager's alone.
-  descriptor errors;  // what the worker writes to its standard error
-  int pid = 0;        // 0 until the zygote has told
-  std::string tail;   // the end of it
+  descriptor errors;                    // what the worker writes to its standard error
+  int pid = 0;                          // 0 until the zygote has told
+  resource_usage usage;                 // of the process that died last
+  std::optional<crash_cause> cause;     // of that death, once somebody asked
+  std::uint64_t number = 0;             // of this worker in its pool
+  std::uint64_t killed_for_memory = 0;  // processes of its control group
+  std::string tail;                     // the end of it
 
   slot& slot_of(std::uint32_t sequence) const noexcept {
     return shared->slots[sequence % slot_count];

@@ -25,6 +25,19 @@ std::string describe_status(int status) {
   return "exited with status " + std::to_string(WEXITSTATUS(status));
 }
 
+// What made a worker leave before its first call.
+std::string complaint_of(const channel& shared) {
+  decoder from(reinterpret_cast<const std::byte*>(shared.complaint),
+               std::min<std::size_t>(shared.complaint_size, sizeof shared.complaint));
+  try {
+    throw_decoded(from);
+  } catch (const remote_error& e) {
+    return e.type() + ": " + e.what();
+  } catch (const std::exception& e) {
+    return demangled(typeid(e).name()) + ": " + e.what();
+  }
+}
+
 // What the worker's handler saw, if this is the death that it saw coming.
 void add_crash_note(worker_crashed::verdict& v, const crash_note& note) {
   if (note.whole.load(std::memory_order_acquire) == 0 || note.signal != v.signal) return;
@@ -64,6 +77,8 @@ void process_engine::bury(seat& s, int status, bool supervisor_died) {
     }
     resolve(batch);
   }
+  s.cause.reset();
+  if (groups_ != nullptr) s.killed_for_memory = groups_->remove(s.number);
   std::vector<failure> failures;
   judge(s, status, supervisor_died, failures);
   reject_all(failures);
@@ -113,29 +128,13 @@ void process_engine::judge(seat& s, int status, bool supervisor_died,
   } else if (!supervisor_died && s.pid != 0) {
     std::string reason = "worker " + std::to_string(s.pid) + " " + describe_status(status) +
                          " before its first call" + (s.tail.empty() ? "" : ":\n" + s.tail);
-    if (life == worker_life::initializer_threw) {
-      decoder from(reinterpret_cast<const std::byte*>(s.shared->complaint),
-                   std::min<std::size_t>(s.shared->complaint_size, sizeof s.shared->complaint));
-      try {
-        throw_decoded(from);
-      } catch (const remote_error& e) {
-        reason = "it threw " + e.type() + ": " + e.what();
-      } catch (const std::exception& e) {
-        reason = "it threw " + demangled(typeid(e).name()) + ": " + e.what();
-      }
-    }
-    count_failed_start(reason);
+    if (life == worker_life::initializer_threw) reason = "it threw " + complaint_of(*s.shared);
+    const bool refused = life == worker_life::limits_refused;
+    if (refused) reason = complaint_of(*s.shared);
+    count_failed_start(reason, refused ? breakage::limits : breakage::other);
   }
   const auto crash = [&](const remote_job& job) {
-    worker_crashed::verdict v;
-    v.pid = s.pid;
-    v.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    v.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
-    if (job.limits_ != nullptr) v.attempt = job.limits_->attempt;
-    v.stderr_tail = s.tail.substr(s.tail.size() - std::min(s.tail.size(), tail_size));
-    v.call = job.describe();
-    add_crash_note(v, s.shared->crash);
-    return std::make_exception_ptr(worker_crashed(std::move(v)));
+    return std::make_exception_ptr(worker_crashed(verdict_of(s, job, status)));
   };
   for (remote_job* job : lost) failures.push_back({job, crash(*job)});
   if (victim == nullptr) return;
@@ -152,13 +151,45 @@ void process_engine::judge(seat& s, int status, bool supervisor_died,
   failures.push_back({victim, crash(*victim)});
 }
 
+worker_crashed::verdict process_engine::verdict_of(seat& s, const remote_job& job, int status) {
+  worker_crashed::verdict v;
+  v.pid = s.pid;
+  v.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  v.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+  if (job.limits_ != nullptr) v.attempt = job.limits_->attempt;
+  v.stderr_tail = s.tail.substr(s.tail.size() - std::min(s.tail.size(), tail_size));
+  v.call = job.describe();
+  if (!s.cause) s.cause = cause_of_death(s, status);
+  v.cause = *s.cause;
+  v.usage = s.usage;
+  v.core_dumped = WIFSIGNALED(status) && WCOREDUMP(status);
+  add_crash_note(v, s.shared->crash);
+  return v;
+}
+
+// Of a worker that its pool did not kill.
+crash_cause process_engine::cause_of_death(const seat& s, int status) {
+  if (!WIFSIGNALED(status)) return crash_cause::exit;
+  const int signal = WTERMSIG(status);
+  const auto& cpu_time = options_.limits.cpu_time;
+  if (cpu_time && (signal == SIGXCPU ||
+                   (signal == SIGKILL && s.usage.user_time + s.usage.system_time > *cpu_time)))
+    return crash_cause::cpu_limit;
+  if (signal != SIGKILL) return crash_cause::signal;
+  if (s.killed_for_memory != 0) return crash_cause::out_of_memory;
+  const std::uint64_t kills = out_of_memory_kills();
+  if (kills <= out_of_memory_kills_) return crash_cause::killed_from_outside;
+  ++out_of_memory_kills_;  // the others may be of workers whose deaths are not told yet
+  return crash_cause::out_of_memory;
+}
+
 bool process_engine::anybody_proven() {
   for (std::size_t i = 0; i < seat_count_; ++i)
     if (seat_at(i).state == seat::life::alive && seat_at(i).proven) return true;
   return false;
 }
 
-void process_engine::count_failed_start(const std::string& reason) {
+void process_engine::count_failed_start(const std::string& reason, breakage how) {
   bool others_work = false;
   {
     const std::lock_guard hold(mutex_);
@@ -168,6 +199,8 @@ void process_engine::count_failed_start(const std::string& reason) {
     start_pause_until_ = monotonic_ns() + retry_pause_ns;
     return;
   }
+  if (how == breakage::limits)  // the next one would fare no better
+    return break_pool(how, "the limits of the pool's workers: " + reason);
   if (++failed_starts_ < max_failed_starts) return;
   break_pool(options_.initializer != nullptr ? breakage::initializer : breakage::other,
              (options_.initializer != nullptr ? "the pool's initializer failed in three workers: "
@@ -190,6 +223,8 @@ std::exception_ptr process_engine::broken_error() const {
   switch (broken_) {
     case breakage::initializer:
       return std::make_exception_ptr(initializer_failed(broken_reason_));
+    case breakage::limits:
+      return std::make_exception_ptr(limits_unavailable(broken_reason_));
     case breakage::image:
       return std::make_exception_ptr(image_mismatch(broken_reason_));
     default:

@@ -11,9 +11,11 @@
 #include "plait/processes/errors.hpp"
 #include "plait/processes/remote_call.hpp"
 #include "processes/attachments.hpp"
+#include "processes/control_groups.hpp"
 #include "processes/exception_wire.hpp"
 #include "processes/message_memory.hpp"
 #include "processes/sandbox_walls.hpp"
+#include "processes/worker_limits.hpp"
 
 namespace plait::detail {
 namespace {
@@ -23,6 +25,8 @@ bool is_stray = false;
 
 // How long a reply may lie before a worker that looks on rings for it.
 constexpr std::int64_t patience_ns = 5'000;
+// How often a worker looks at its memory, if somebody asks for that.
+constexpr std::int64_t measuring_interval = 2'000'000;
 
 // What travels beside a slot: a large message's own memfd, and the shared arrays that a message
 // names. Nothing, for most.
@@ -58,6 +62,7 @@ class worker {
     shared_.pid.store(getpid(), std::memory_order_relaxed);
     shared_.life.store(worker_life::initializing, std::memory_order_relaxed);
     watch_for_crashes(shared_.crash);
+    limit();
     prepare();
     shared_.life.store(worker_life::ready, std::memory_order_seq_cst);
     while (await_call()) {
@@ -114,6 +119,20 @@ class worker {
     return false;
   }
 
+  void limit() {
+    std::exception_ptr error;
+    try {
+      const worker_profile& profile = setup_.profile;
+      if (!profile.control_groups.empty())
+        enter_control_group(control_group_folder(profile.control_groups, shared_.number));
+      if (profile.measures_memory) meter_.open();
+      apply_limits(profile.limits);
+      return;
+    } catch (...) {
+      error = std::current_exception();
+    }
+    complain(error, worker_life::limits_refused);
+  }
   void prepare() {
     const worker_profile& profile = setup_.profile;
     std::exception_ptr error;
@@ -128,12 +147,15 @@ class worker {
     } catch (...) {
       error = std::current_exception();
     }
+    complain(error, worker_life::initializer_threw);
+  }
+  [[noreturn]] void complain(const std::exception_ptr& error, worker_life why) {
     encoder text;
     encode_exception(text, error);
     const std::size_t n = std::min(text.size(), sizeof shared_.complaint);
     __builtin_memcpy(shared_.complaint, text.data(), n);
     shared_.complaint_size.store(static_cast<std::uint32_t>(n), std::memory_order_relaxed);
-    shared_.life.store(worker_life::initializer_threw, std::memory_order_seq_cst);
+    shared_.life.store(why, std::memory_order_seq_cst);
     leave(1);
   }
 
@@ -158,7 +180,12 @@ class worker {
           "a result of " + std::to_string(size) + " bytes cannot be sent back: " + e.what())));
       place_reply(s);  // small enough for the slot or the arena; if it is not, this worker ends
     }
-    s.took = monotonic_ns() - began;
+    const std::int64_t now = monotonic_ns();
+    s.took = now - began;
+    if (now >= next_measuring_ && setup_.profile.measures_memory) {
+      next_measuring_ = now + measuring_interval;
+      shared_.own_memory.store(meter_.read(), std::memory_order_relaxed);
+    }
     finish(s, how);
     result_.clear();
   }
@@ -264,6 +291,8 @@ class worker {
   std::uint32_t next_ = 0;
   std::uint32_t unheard_ = 0;
   bool ring_postponed_ = false;
+  memory_meter meter_;
+  std::int64_t next_measuring_ = 0;
   encoder result_;
   seen_messages seen_;
   ring_arena arena_;

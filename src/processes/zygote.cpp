@@ -6,6 +6,7 @@
 #include <stdio_ext.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -31,6 +32,15 @@ struct child {
   std::uint32_t seat, generation;
   pid_t pid;
 };
+
+resource_usage usage_of(const rusage& used) noexcept {
+  const auto span = [](const timeval& t) {
+    return duration(t.tv_sec * 1'000'000'000LL + t.tv_usec * 1'000LL);
+  };
+  const auto count = [](long n) { return static_cast<std::uint64_t>(n); };
+  return {span(used.ru_utime), span(used.ru_stime), count(used.ru_maxrss) * 1024,
+          count(used.ru_minflt), count(used.ru_majflt)};
+}
 
 class zygote {
  public:
@@ -152,7 +162,8 @@ class zygote {
 
   void reap() {
     int status = 0;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+    rusage used{};
+    for (pid_t pid; (pid = wait4(-1, &status, WNOHANG, &used)) > 0;) {
       const auto dead = std::find_if(children_.begin(), children_.end(),
                                      [pid](const child& c) { return c.pid == pid; });
       if (dead == children_.end()) continue;  // a worker's own child, orphaned
@@ -162,6 +173,7 @@ class zygote {
       r.generation = dead->generation;
       r.pid = pid;
       r.status = status;
+      r.usage = usage_of(used);
       children_.erase(dead);
       kill_strays();
       report(r);

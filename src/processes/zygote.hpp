@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "plait/processes/errors.hpp"
 #include "processes/module_table.hpp"
 #include "processes/worker_profile.hpp"
 
@@ -40,9 +41,10 @@ struct zygote_report {
   std::uint32_t seat;
   std::uint32_t generation;
   std::int32_t pid;
-  std::int32_t status;  // died: as wait() gives it; not_spawned: errno
-  std::uint64_t nonce;  // ready
-  char text[400];       // refused
+  std::int32_t status;   // died: as wait() gives it; not_spawned: errno
+  std::uint64_t nonce;   // ready
+  resource_usage usage;  // died
+  char text[400];        // refused
 };
 
 // The environment variable that makes a zygote of this program: "fd:parent's pid:nonce".

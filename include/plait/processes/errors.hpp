@@ -2,6 +2,7 @@
 //
 //   broken_executor           no further call can run on this pool
 //   ├── initializer_failed    three workers in a row did not live to take a call, and why
+//   ├── limits_unavailable    process_pool_options::limits cannot be set here, and why
 //   ├── image_mismatch        the workers' code is not the caller's: a library differs on disk
 //   └── sandbox_unavailable   the kernel lacks what process_pool_options::sandbox asks for
 //   task_error                this call failed, by no doing of its code
@@ -19,9 +20,26 @@
 #include <string>
 #include <vector>
 
+#include "plait/core/clock.hpp"
 #include "plait/core/errors.hpp"
 
 namespace plait {
+
+// Why a worker died.
+enum class crash_cause : unsigned char {
+  signal,               // of its own code, as SIGSEGV and SIGABRT are, or sent by somebody
+  exit,                 // its code called exit() or the like
+  out_of_memory,        // SIGKILL by the kernel: the machine or a control group had no memory left
+  cpu_limit,            // worker_limits::cpu_time was used up
+  killed_from_outside,  // SIGKILL, and neither its pool nor a lack of memory was the reason
+};
+
+// What a process took in its whole life, by the kernel's account; its waited-for children included.
+struct resource_usage {
+  duration user_time{}, system_time{};
+  std::uint64_t max_rss = 0;  // bytes, at its most
+  std::uint64_t minor_faults = 0, major_faults = 0;
+};
 
 // Nobody else's call is lost with it: queued calls move to another worker.
 class worker_crashed : public task_error {
@@ -42,10 +60,16 @@ class worker_crashed : public task_error {
     std::optional<std::uint64_t> fault_address;
     bool stack_overflow = false;
     std::vector<frame> frames;
+    crash_cause cause = crash_cause::exit;
+    resource_usage usage = {};
+    bool core_dumped = false;
   };
   explicit worker_crashed(verdict v);
 
   int pid() const noexcept { return verdict_.pid; }
+  crash_cause cause() const noexcept { return verdict_.cause; }
+  const resource_usage& usage() const noexcept { return verdict_.usage; }
+  bool core_dumped() const noexcept { return verdict_.core_dumped; }
   // The signal that killed it, or 0 if it exited.
   int signal() const noexcept { return verdict_.signal; }
   int exit_code() const noexcept { return verdict_.exit_code; }
@@ -77,6 +101,12 @@ class task_timeout : public timeout_error {
 };
 
 class initializer_failed : public broken_executor {
+ public:
+  using broken_executor::broken_executor;
+};
+
+// Thrown by the pool's constructor if that can know it.
+class limits_unavailable : public broken_executor {
  public:
   using broken_executor::broken_executor;
 };

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "plait/processes/sandbox.hpp"
+#include "plait/processes/worker_limits.hpp"
 
 namespace plait {
 
@@ -18,6 +19,14 @@ struct process_pool_options {
   void (*initializer)() = nullptr;
   // A worker is replaced after this many calls; 0: never.
   std::size_t max_tasks_per_child = 0;
+  // Each worker's count is that and a random number up to this, so that they do not all go at once.
+  std::size_t max_tasks_jitter = 0;
+  // A worker is replaced after a call that leaves it with more bytes of memory of its own than this
+  // (resident, without code and shared arrays); 0: never. It is looked at after every call of 2 ms,
+  // and at least every 2 ms among shorter ones.
+  std::size_t max_rss_per_child = 0;
+  // What each worker may take: memory, CPU time, files, processes.
+  worker_limits limits = {};
   // What calls are kept from doing, for untrusted input; without one they may do what you may.
   std::optional<plait::sandbox> sandbox = {};
 };

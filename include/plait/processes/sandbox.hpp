@@ -12,7 +12,7 @@
 //         trusted: it opens files and loads models, and what it leaves open the calls may use. It
 //         must not leave threads behind.
 // Output: what a sandboxed worker writes to standard output goes to standard error.
-// Memory: not limited by this. See process_pool_options.
+// Memory: not limited by this, but by process_pool_options::limits.
 // Throws: the pool's constructor: sandbox_unavailable where the kernel lacks a part of it,
 //         std::system_error for a path that cannot be opened.
 // Cost:   about 0.2 ms a worker, 0.1 us a system call, one copy of results above 32 KiB.
