@@ -4,7 +4,8 @@
 
 # What the libraries and the tool are built with.
 build_packages=(g++ cmake ninja-build ccache libboost-dev libcereal-dev nlohmann-json3-dev
-                libcli11-dev libfmt-dev libssl-dev)
+                libcli11-dev libfmt-dev libssl-dev zlib1g-dev libbrotli-dev
+                libzstd-dev)
 # What the tests need on top: among it the real httpbin behind gunicorn, which the examples meet.
 test_packages=("${build_packages[@]}" libgtest-dev googletest python3 gunicorn python3-gevent
                python3-httpbin openssl)

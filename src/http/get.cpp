@@ -1,23 +1,15 @@
 #include "plait/http/get.hpp"
 
+#include "http/blocking_client.hpp"
 #include "plait/coroutines/run.hpp"
 
 namespace plait::http {
 namespace {
 
-// What a thread needs to block on a request. The session goes before its loop.
-struct thread_client {
-  event_loop loop;
-  client_session session;
-};
-
-thread_client& own_client() {
-  if (event_loop::current_or_null() != nullptr)
-    throw would_deadlock(
-        "http::get would block the event loop that runs on this thread: co_await "
-        "client_session::get there instead");
+blocking_client& own_client() {
+  check_may_block("http::get");
   try {
-    thread_local thread_client client;
+    thread_local blocking_client client(client_options{.cookies = cookie_policy::ignore});
     return client;
   } catch (const std::system_error& e) {  // no descriptors left for a loop
     throw connect_error(std::string("cannot begin a request: ") + e.what() +
@@ -26,15 +18,16 @@ thread_client& own_client() {
   }
 }
 
-task<> fetch_into(client_session& session, std::string url, request_options options,
-                  response& result) {
-  result = co_await session.get(std::move(url), std::move(options));
+task<> fetch_into(client_session& session, std::string method, std::string url,
+                  request_options given, response& result) {
+  result = co_await session.request(std::move(method), std::move(url), std::move(given));
 }
 
-task<response> stoppable(client_session& session, std::stop_token stop, std::string url,
-                         request_options options) {
+task<response> stoppable(client_session& session, std::stop_token stop, std::string method,
+                         std::string url, request_options given) {
   response result;
-  auto fetched = spawn(fetch_into(session, std::move(url), std::move(options), result));
+  auto fetched =
+      spawn(fetch_into(session, std::move(method), std::move(url), std::move(given), result));
   const std::stop_callback on_stop(std::move(stop), [fetched] { fetched.cancel(); });
   co_await std::move(fetched);
   co_return result;
@@ -42,16 +35,21 @@ task<response> stoppable(client_session& session, std::stop_token stop, std::str
 
 }  // namespace
 
-response blocking_get::operator()(std::string url, request_options options) const {
-  auto& client = own_client();
-  return client.loop.run_until_complete(client.session.get(std::move(url), std::move(options)));
-}
-
-response blocking_get::operator()(std::stop_token stop, std::string url,
-                                  request_options options) const {
+response send(std::string method, std::string url, request_options given) {
   auto& client = own_client();
   return client.loop.run_until_complete(
-      stoppable(client.session, std::move(stop), std::move(url), std::move(options)));
+      client.session.request(std::move(method), std::move(url), std::move(given)));
+}
+
+response send(std::stop_token stop, std::string method, std::string url, request_options given) {
+  auto& client = own_client();
+  return client.loop.run_until_complete(stoppable(
+      client.session, std::move(stop), std::move(method), std::move(url), std::move(given)));
+}
+
+std::string to_string(method m) {
+  constexpr const char* names[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+  return names[static_cast<int>(m)];
 }
 
 }  // namespace plait::http

@@ -48,12 +48,17 @@ class message_parser : public beast_http::basic_parser<IsRequest> {
     if (failed) note(failed);
   }
   parse_failure failure() const noexcept { return failure_; }
+  // Where the body goes from now on.
+  void body_into(std::string& to) noexcept { body_ = &to; }
+  // The same for messages that have a Content-Encoding; before the first byte.
+  void coded_bodies_into(std::string& to) noexcept { coded_body_ = &to; }
+  bool has_coded_body() const noexcept { return body_ == coded_body_; }
   // Beast's words for what was malformed.
   const std::string& complaint() const noexcept { return complaint_; }
 
  protected:
   message_parser(headers& fields, std::string& body, message_limits limits)
-      : fields_(fields), body_(body), limits_(limits) {
+      : fields_(fields), body_(&body), limits_(limits) {
     base::eager(true);
     base::header_limit(
         static_cast<std::uint32_t>(std::min<std::size_t>(limits.header_bytes, UINT32_MAX)));
@@ -75,24 +80,27 @@ class message_parser : public beast_http::basic_parser<IsRequest> {
     // Beast's own limit is on what it sees at once; a header that drips in needs one on the sum.
     if (fields_.text().size() > limits_.header_bytes) failed = beast_http::error::header_limit;
   }
-  void on_header_impl(error_code&) final {}
+  void on_header_impl(error_code&) final {
+    if (coded_body_ != nullptr && fields_.contains("Content-Encoding")) body_ = coded_body_;
+  }
   void on_body_init_impl(const boost::optional<std::uint64_t>& length, error_code&) final {
     constexpr std::uint64_t trusted = 1 << 20;  // a lie about the length costs no more than this
-    if (length && *length > 0) body_.reserve(std::min(*length, trusted));
+    if (length && *length > 0) body_->reserve(std::min(*length, trusted));
   }
   std::size_t on_body_impl(boost::beast::string_view part, error_code&) final {
-    body_.append(part.data(), part.size());
+    body_->append(part.data(), part.size());
     return part.size();
   }
   void on_chunk_header_impl(std::uint64_t, boost::beast::string_view, error_code&) final {}
   std::size_t on_chunk_body_impl(std::uint64_t, boost::beast::string_view part, error_code&) final {
-    body_.append(part.data(), part.size());
+    body_->append(part.data(), part.size());
     return part.size();
   }
   void on_finish_impl(error_code&) final {}
 
   headers& fields_;
-  std::string& body_;
+  std::string* body_;
+  std::string* coded_body_ = nullptr;
   message_limits limits_;
   parse_failure failure_ = parse_failure::none;
   std::string complaint_;

@@ -6,6 +6,7 @@
 #include <coroutine>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "plait/core/clock.hpp"
 #include "plait/http/headers.hpp"
@@ -28,8 +29,9 @@ struct response {
   std::string reason = {};  // empty in what a handler returns: the code's usual one
   http::headers headers = {};
   std::string content = {};
-  std::string url = {};          // where it came from in the end, redirects followed
-  plait::duration elapsed = {};  // from the call to the last byte
+  std::string url = {};                // where it came from in the end, redirects followed
+  std::vector<response> history = {};  // the redirects that led there, in order
+  plait::duration elapsed = {};        // from the call to the last byte
 
   // Below 400.
   bool ok() const noexcept { return status_code < 400; }

@@ -40,7 +40,4 @@ class transport {
   virtual task<std::unique_ptr<byte_stream>> connect(const url& to) = 0;
 };
 
-// Over the network.
-transport& default_transport() noexcept;
-
 }  // namespace plait::http
