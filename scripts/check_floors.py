@@ -22,6 +22,8 @@ PLATFORM = re.compile(
     r"(sys|netinet|arpa|linux|asm|net|boost|cereal|nlohmann|openssl|CLI|fmt|nghttp2|event|uv|curl|brotli)/"
     r"|(unistd|fcntl|pthread|poll|signal|sched|spawn|netdb|dlfcn|sqlite3|zlib|zstd|uv|fmt|ucontext|semaphore)\.h$"
 )
+# Headers that are included for their dependency's sake alone, and by no other header.
+BRIDGES = {"include/plait/http/json.hpp"}
 # Floors whose public headers must cost little to compile, and the standard headers that cost the most.
 LEAN = {"core", "threads", "coroutines"}
 HEAVY = {"chrono", "memory", "ranges", "functional", "iostream"}
@@ -59,11 +61,13 @@ def target_of(root, file, name, quoted):
 def check_include(root, file, floor, quoted, name):
     """What is wrong with one #include, or None."""
     public = file.startswith("include/")
-    if public and floor in PORTABLE and PLATFORM.match(name):
+    if public and floor in PORTABLE and PLATFORM.match(name) and file not in BRIDGES:
         return f"a public header of {floor} includes {name}; platform and dependency headers stay in .cpp files"
     if public and floor in LEAN and name in HEAVY and not (file == TIME and name == "chrono"):
         return f"a public header of {floor} includes <{name}>, which every user of it would pay for"
     target = target_of(root, file, name, quoted)
+    if public and target in BRIDGES:
+        return f"includes {target}, which only programs include: it brings a dependency"
     if target is None or floor == UMBRELLA:
         return None
     other = floor_of(target)
