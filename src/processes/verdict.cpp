@@ -127,7 +127,9 @@ void process_engine::judge(seat& s, int status, bool supervisor_died,
     failed_starts_ = 0;
   } else if (!supervisor_died && s.pid != 0) {
     std::string reason = "worker " + std::to_string(s.pid) + " " + describe_status(status) +
-                         " before its first call" + (s.tail.empty() ? "" : ":\n" + s.tail);
+                         " before its first call" +
+                         (s.killed_for_memory != 0 ? ": limits.group.memory is too little" : "") +
+                         (s.tail.empty() ? "" : ":\n" + s.tail);
     if (life == worker_life::initializer_threw) reason = "it threw " + complaint_of(*s.shared);
     const bool refused = life == worker_life::limits_refused;
     if (refused) reason = complaint_of(*s.shared);

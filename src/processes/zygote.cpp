@@ -185,7 +185,8 @@ class zygote {
     char path[64], list[4096];
     std::snprintf(path, sizeof path, "/proc/self/task/%d/children", getpid());
     const descriptor file(open(path, O_RDONLY | O_CLOEXEC));
-    const long n = file ? read(file.get(), list, sizeof list - 1) : 0;
+    long n = file ? read(file.get(), list, sizeof list - 1) : 0;
+    while (n > 0 && list[n - 1] != ' ') --n;  // half a number is somebody else's
     if (n <= 0) return;
     list[n] = '\0';
     for (char *at = list, *end = nullptr;; at = end) {
@@ -199,8 +200,9 @@ class zygote {
 
   [[noreturn]] void end() {
     for (const child& c : children_) kill(c.pid, SIGKILL);
-    while (waitpid(-1, nullptr, 0) > 0) {
-    }
+    children_.clear();
+    do kill_strays();  // whose own children become ours as they die
+    while (waitpid(-1, nullptr, 0) > 0);
     _exit(0);
   }
 

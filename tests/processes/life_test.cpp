@@ -226,6 +226,35 @@ TEST(Life, APoolNobodySubmitsToDoesNotRun) {
   EXPECT_LE(ticks(), 20);
 }
 
+// One that has left the worker's session, and one that it started in turn. Returns their group.
+int leaves_two_processes_behind(int) {
+  int ready[2];
+  if (pipe(ready) != 0) return 0;
+  const int pid = fork();
+  if (pid == 0) {
+    setsid();
+    if (fork() == 0 && write(ready[1], "", 1) != 1) _exit(1);
+    for (;;) pause();
+  }
+  close(ready[1]);
+  char byte;
+  const bool are_there = read(ready[0], &byte, 1) == 1;
+  close(ready[0]);
+  return are_there ? pid : 0;
+}
+
+TEST(Life, WhatAProcessLeftBehindHasStartedItselfDoesNotHoldUpTheEnd) {
+  for (int round = 0; round < 10; ++round) {
+    int group = 0;
+    {
+      process_pool_executor pool(1);
+      group = pool.submit(leaves_two_processes_behind, 0).get();
+    }
+    ASSERT_GT(group, 0);
+    EXPECT_EQ(kill(-group, 0), -1) << "one of them lives";
+  }
+}
+
 class DoomedParent : public testing::TestWithParam<int> {};
 
 TEST_P(DoomedParent, LeavesNoProcessBehind) {

@@ -233,9 +233,18 @@ TEST(MaxRssPerChild, AWorkerThatGrewTooLargeIsReplaced) {
   EXPECT_EQ(pool.statistics().crashed, 0u);
 }
 
+TEST(MaxRssPerChild, HoldsWithinASandboxToo) {
+  process_pool_executor pool({.max_workers = 1,
+                              .max_rss_per_child = 96 * mebibyte,
+                              .limits = {.open_files = 64, .core_size = 0},
+                              .sandbox = plait::sandbox{}});
+  std::set<int> workers;
+  for (int i = 0; i < 40; ++i) workers.insert(pool.submit(leaks, 16 * mebibyte).get());
+  EXPECT_GT(workers.size(), 1u);
+}
+
 TEST(MaxRssPerChild, OneThatDoesNotStays) {
   process_pool_executor pool({.max_workers = 1, .max_rss_per_child = 4096 * mebibyte});
-  const plait::shared_array<char> shared(16 * mebibyte);
   std::set<int> workers;
   for (int i = 0; i < 100; ++i) workers.insert(pool.submit(pid_of, i).get());
   EXPECT_EQ(workers.size(), 1u);
