@@ -181,6 +181,24 @@ class WithoutAServer(unittest.TestCase):
         output, _ = run("processes_shared_array")
         self.assertEqual(output, "2e+06\n")
 
+    def test_processes_untrusted_parser_survives_every_file(self):
+        output, seconds = run("processes_untrusted_parser")
+        said = dict(line.split(maxsplit=1) for line in output.splitlines())
+        self.assertRegex(said.pop("overrun.plim"), r"^crashed: SIGSEGV in .+")
+        self.assertEqual(said, {
+            "holiday.plim": "640 x 480 pixels",
+            "text.plim": "refused: this is not a PLIM file",
+            "cut.plim": "refused: the file is cut",
+            "endless.plim": "took too long and was stopped",
+            "huge.plim": "refused: std::bad_alloc",
+            "steal.plim": "refused: open /etc/passwd: Operation not permitted",
+            "phone_home.plim": "refused: open a socket: Operation not permitted",
+            "kill.plim": "refused: kill the parent: Operation not permitted",
+            "multiply.plim": "refused: fork: Operation not permitted after 0 copies",
+            "garden.plim": "320 x 200 pixels",
+        })
+        self.assertLess(seconds, 30)
+
     def test_coroutines_echo_says_everything_again(self):
         output, seconds = run("coroutines_echo")
         self.assertEqual(output, "one two three\nin pieces\n")
