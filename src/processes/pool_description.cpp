@@ -18,7 +18,7 @@ void process_engine::describe(inspection& into) {
     for (std::size_t i = 0; i < seat_count_; ++i) {
       const seat& s = seat_at(i);
       if (s.state == seat::life::empty) continue;
-      row& r = rows.emplace_back(s.shared->pid.load(std::memory_order_relaxed), 0);
+      row& r = rows.emplace_back(pid_of(s), 0);
       for (std::uint32_t q = s.harvested; q != s.placed; ++q) {
         const remote_job* job = s.jobs[q % slot_count];
         if (job == nullptr) continue;

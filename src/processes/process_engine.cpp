@@ -384,7 +384,7 @@ bool process_engine::harvest(seat& s, reply_batch& batch) noexcept {
       settle(*job);
       if (watched_by(watcher::trace)) [[unlikely]]
         add_to_trace({.what = trace_record::kind::worker_call,
-                      .worker = s.shared->pid.load(std::memory_order_relaxed),
+                      .worker = pid_of(s),
                       .began = from.began.load(std::memory_order_relaxed),
                       .took = from.took,
                       .origin = origin_copy(job->identity())});
@@ -554,8 +554,7 @@ std::vector<int> process_engine::worker_pids() {
   std::vector<int> pids;
   for (std::size_t i = 0; i < seat_count_; ++i)
     if (seat_at(i).state != seat::life::empty)
-      if (const int pid = seat_at(i).shared->pid.load(std::memory_order_relaxed))
-        pids.push_back(pid);
+      if (const int pid = pid_of(seat_at(i))) pids.push_back(pid);
   return pids;
 }
 

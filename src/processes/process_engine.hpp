@@ -120,6 +120,11 @@ class process_engine final : public inspected {
   void finished(std::size_t calls) noexcept;
   bool spin_until_done(remote_job& job) noexcept;
   seat& seat_at(std::size_t i) const noexcept { return *seats_[i]; }
+  // 0: not known yet. The word of a sandboxed worker is not taken for it.
+  int pid_of(const seat& s) const noexcept {
+    const int told = s.pid.load(std::memory_order_relaxed);
+    return told != 0 || options_.sandbox ? told : s.shared->pid.load(std::memory_order_relaxed);
+  }
   void wait_for_manager();
 
   // manager.cpp: the manager thread and nobody else.

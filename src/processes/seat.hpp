@@ -51,9 +51,10 @@ struct seat {
   std::uint64_t marks[slot_count] = {};  // of `arena` after each placed call
   ring_arena arena;
 
+  std::atomic<int> pid{0};  // 0 until the zygote has told; written by the manager
+
   // The manager's alone.
   descriptor errors;                    // what the worker writes to its standard error
-  int pid = 0;                          // 0 until the zygote has told
   resource_usage usage;                 // of the process that died last
   std::optional<crash_cause> cause;     // of that death, once somebody asked
   std::uint64_t number = 0;             // of this worker in its pool

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/futex.h>
 #include <linux/memfd.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
@@ -124,9 +125,13 @@ class filter {
 };
 
 void add_computation(filter& f) {
+  // Not those that lend priority, to whatever thread the futex names.
+  f.refuse_unless(SYS_futex, 1, 0x7f,
+                  {FUTEX_WAIT, FUTEX_WAKE, FUTEX_WAIT_BITSET, FUTEX_WAKE_BITSET, FUTEX_WAKE_OP,
+                   FUTEX_REQUEUE, FUTEX_CMP_REQUEUE});
   f.allow({SYS_futex, SYS_sched_yield, SYS_clock_gettime, SYS_munmap, SYS_madvise, SYS_brk,
-           SYS_mremap, SYS_msync, SYS_mincore, SYS_mlock, SYS_mlock2, SYS_munlock, SYS_membarrier,
-           SYS_mbind, SYS_get_mempolicy, SYS_set_mempolicy, SYS_getrandom});
+           SYS_mremap, SYS_msync, SYS_mlock, SYS_mlock2, SYS_munlock, SYS_membarrier,
+           SYS_getrandom});
   // No code but the program's.
   for (const long call : {SYS_mmap, SYS_mprotect}) {
     f.refuse_if(call, 2, PROT_EXEC, PROT_EXEC);

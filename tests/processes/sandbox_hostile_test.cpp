@@ -164,6 +164,16 @@ TEST(HostileCall, ThatDeniesThatItBeganIsStillTheOneThatDied) {
   EXPECT_TRUE(recovers(pool));
 }
 
+TEST(HostileCall, CannotSayThatItIsAnotherProcess) {
+  process_pool_executor pool(hostile_pool());
+  const auto lie = [](int pid) {
+    own_channel->pid = pid;
+    return static_cast<int>(getpid());
+  };
+  const int real = pool.submit(lie, static_cast<int>(getppid())).get();
+  for (const int pid : pool.worker_pids()) EXPECT_EQ(pid, real);
+}
+
 int claims_not_to_live(int) {
   own_channel->life = plait::detail::worker_life::initializer_threw;
   own_channel->complaint_size = 0xffffffff;

@@ -4,6 +4,7 @@
 #endif
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/futex.h>
 #include <linux/perf_event.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -412,6 +413,16 @@ TEST(Sandbox, TheKernelsOtherDoorsAreShut) {
           {"setgroups", [](victims) { return outcome(syscall(SYS_setgroups, 0, nullptr)); }},
           {"capset", [](victims) { return outcome(syscall(SYS_capset, 0, 0)); }},
           {"another filter", [](victims) { return outcome(syscall(SYS_seccomp, 1, 0, 0)); }},
+          {"lend priority",
+           [](victims) {
+             int word = 0;
+             return outcome(syscall(SYS_futex, &word, FUTEX_LOCK_PI, 0, nullptr, nullptr, 0));
+           }},
+          {"page cache",
+           [](victims) {
+             unsigned char here = 0;
+             return outcome(mincore(reinterpret_cast<void*>(4096), 4096, &here));
+           }},
           {"splice", [](victims) { return outcome(splice(0, nullptr, 2, nullptr, 1, 0)); }},
           {"preadv2", [](victims) { return outcome(syscall(SYS_preadv2, 0, 0, 0, 0, 0, 0)); }},
           {"outlive the pool", [](victims) { return outcome(prctl(PR_SET_PDEATHSIG, 0)); }},
