@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -140,11 +139,6 @@ const char* place(const plait::worker_crashed& e) {
   return "an unknown place";
 }
 
-void limit_memory() {
-  const rlimit most{1 << 30, 1 << 30};
-  setrlimit(RLIMIT_AS, &most);
-}
-
 }  // namespace
 
 // max_tasks_per_child: what a file has done to its worker, the next file does not meet.
@@ -163,8 +157,8 @@ int main() {
                             {"garden.plim", grey(320, 200, 320 * 200)}};
 
   plait::process_pool_executor pool({.max_workers = 2,
-                                     .initializer = limit_memory,
                                      .max_tasks_per_child = 1,
+                                     .limits = {.address_space = 512 << 20},
                                      .sandbox = plait::sandbox{.largest_result = 64 << 20}});
   std::vector<plait::future<picture>> pictures;
   for (const upload& u : uploads)

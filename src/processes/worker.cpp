@@ -271,10 +271,15 @@ class worker {
     if (wish == pool_page::nobody) return;
     if (wish == pool_page::when_idle && ++unheard_ < slot_count / 4 && has_call()) return;
     unheard_ = 0;
-    // From within a sandbox the page can only be read: then the manager takes its wish back itself.
-    if (setup_.profile.sandbox ||
-        listener.exchange(pool_page::nobody, std::memory_order_seq_cst) != pool_page::nobody)
+    if (setup_.profile.sandbox) return ring_from_sandbox();
+    if (listener.exchange(pool_page::nobody, std::memory_order_seq_cst) != pool_page::nobody)
       ring(setup_.doorbell);
+  }
+  // The page can only be read there, so the wish stays until the manager is awake and takes it back.
+  // A ring that nobody has answered by taking replies is still on its way.
+  void ring_from_sandbox() noexcept {
+    const std::int64_t taken = shared_.harvested.load(std::memory_order_seq_cst);
+    if (std::exchange(rang_at_, taken) != taken) ring(setup_.doorbell);
   }
   void ring_if_unheard() noexcept {
     if (!std::exchange(ring_postponed_, false)) return;
@@ -291,6 +296,7 @@ class worker {
   std::uint32_t next_ = 0;
   std::uint32_t unheard_ = 0;
   bool ring_postponed_ = false;
+  std::int64_t rang_at_ = -1;  // what `harvested` was at the last ring from within a sandbox
   memory_meter meter_;
   std::int64_t next_measuring_ = 0;
   encoder result_;
