@@ -7,6 +7,7 @@
 #include "plait/core/errors.hpp"
 #include "plait/core/future.hpp"
 #include "plait/core/then.hpp"
+#include "plait/coroutines/async_generator.hpp"
 #include "plait/coroutines/await_future.hpp"
 #include "plait/coroutines/barrier.hpp"
 #include "plait/coroutines/condition.hpp"

@@ -156,6 +156,10 @@ class WithoutAServer(unittest.TestCase):
         self.assertEqual(output, "answer of first, answer of second\nno route to broken\nanswer of near\n"
                                  "no answer in time\ngoodbye\n")
 
+    def test_coroutines_generator_gives_names_until_enough_is_enough(self):
+        output, _ = run("coroutines_generator")
+        self.assertEqual(output, "ash\nbirch\ncedar\n")
+
     def test_coroutines_queue_hands_every_item_to_somebody(self):
         output, _ = run("coroutines_queue")
         handled = dict(re.findall(r"^(worker-[123]) handled (\d+)$", output, re.MULTILINE))
