@@ -12,7 +12,7 @@
 #include "descriptor_count.hpp"
 #include "plait/coroutines.hpp"
 #include "plait/net.hpp"
-#include "scratch_folder.hpp"
+#include "plait/testing/temporary_folder.hpp"
 
 namespace {
 
@@ -23,6 +23,7 @@ using plait::net::file_mode;
 using plait::net::read_file;
 using plait::net::write_file;
 using plait::net::write_manner;
+using plait::testing::temporary_folder;
 
 std::string patterned(std::size_t size) {
   std::string bytes(size, '\0');
@@ -50,7 +51,7 @@ plait::task<std::string> failure(plait::task<T> what, std::errc code) {
 }
 
 TEST(File, WhatIsWrittenIsRead) {
-  const scratch_folder folder;
+  const temporary_folder folder;
   auto body = [&]() -> plait::task<> {
     const std::string sent = patterned(3'000'000);
     auto f = co_await file::open(folder / "f", file_mode::create_new);
@@ -78,7 +79,7 @@ TEST(File, WhatIsWrittenIsRead) {
 }
 
 TEST(File, EachModeDoesWhatItSays) {
-  const scratch_folder folder;
+  const temporary_folder folder;
   auto body = [&]() -> plait::task<> {
     const std::string path = folder / "f";
     for (const auto mode : {file_mode::read, file_mode::update}) {
@@ -105,7 +106,7 @@ TEST(File, EachModeDoesWhatItSays) {
 }
 
 TEST(File, SaysWhatIsWrongAndWhatToLookAt) {
-  const scratch_folder folder;
+  const temporary_folder folder;
   auto body = [&]() -> plait::task<> {
     const auto no_folder = co_await failure(file::open(folder / "no/f", file_mode::write),
                                             std::errc::no_such_file_or_directory);
@@ -124,7 +125,7 @@ TEST(File, SaysWhatIsWrongAndWhatToLookAt) {
 }
 
 TEST(File, ManyWhoAppendLoseNothing) {
-  const scratch_folder folder;
+  const temporary_folder folder;
   auto body = [&]() -> plait::task<> {
     auto writer = [&](char letter) -> plait::task<> {
       auto f = co_await file::open(folder / "log", file_mode::append);
@@ -145,7 +146,7 @@ TEST(File, ManyWhoAppendLoseNothing) {
 }
 
 TEST(File, AThousandReadsAtOnce) {
-  const scratch_folder folder;
+  const temporary_folder folder;
   auto body = [&]() -> plait::task<> {
     const std::string bytes = patterned(1'000'000);
     co_await write_file(folder / "f", bytes);
@@ -171,7 +172,7 @@ TEST(File, AThousandReadsAtOnce) {
 }
 
 TEST(File, OffsetsPastFourGigabytes) {
-  const scratch_folder folder;
+  const temporary_folder folder;
   auto body = [&]() -> plait::task<> {
     constexpr std::uint64_t far = 5'000'000'000;
     auto f = co_await file::open(folder / "sparse", file_mode::create_new);
@@ -199,7 +200,7 @@ TEST(File, OffsetsPastFourGigabytes) {
 plait::task<file> blocked_open(const std::string& fifo) { return file::open(fifo); }
 
 TEST(File, AnOperationThatHasNotBegunIsDroppedOneThatHasIsWaitedFor) {
-  const scratch_folder folder;
+  const temporary_folder folder;
   const std::string fifo = folder / "fifo";
   ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
   auto body = [&]() -> plait::task<> {
@@ -232,7 +233,7 @@ TEST(File, AnOperationThatHasNotBegunIsDroppedOneThatHasIsWaitedFor) {
 }
 
 TEST(File, ATaskThatIsStoppingReadsNothing) {
-  const scratch_folder folder;
+  const temporary_folder folder;
   auto body = [&]() -> plait::task<> {
     co_await write_file(folder / "f", "text");
     auto f = co_await file::open(folder / "f");
@@ -252,7 +253,7 @@ TEST(File, ATaskThatIsStoppingReadsNothing) {
 }
 
 TEST(File, AStopThatRacesWithAWriteLeavesAllOrNothingAndAnOpenFile) {
-  const scratch_folder folder;
+  const temporary_folder folder;
   auto body = [&]() -> plait::task<> {
     auto f = co_await file::open(folder / "f", file_mode::append);
     std::uint64_t written = 0;
@@ -275,7 +276,7 @@ TEST(File, AStopThatRacesWithAWriteLeavesAllOrNothingAndAnOpenFile) {
 }
 
 TEST(File, ClosingDuringAnOperationWaitsForNobodyAndBreaksNothing) {
-  const scratch_folder folder;
+  const temporary_folder folder;
   auto body = [&]() -> plait::task<> {
     const std::string bytes = patterned(5'000'000);
     auto f = co_await file::open(folder / "f", file_mode::write);
@@ -292,7 +293,7 @@ TEST(File, ClosingDuringAnOperationWaitsForNobodyAndBreaksNothing) {
 }
 
 TEST(File, SignalsThatInterruptItAreNoErrors) {
-  const scratch_folder folder;
+  const temporary_folder folder;
   const std::string fifo = folder / "fifo";
   ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
   struct sigaction interrupts {
@@ -331,7 +332,7 @@ TEST(WholeFile, IsReadWhateverTheKernelSaysOfItsSize) {
 }
 
 TEST(WholeFile, IsOverwrittenOrAppendedTo) {
-  const scratch_folder folder;
+  const temporary_folder folder;
   auto body = [&]() -> plait::task<> {
     const std::string large = patterned(5'000'000);
     co_await write_file(folder / "f", large);
@@ -346,7 +347,7 @@ TEST(WholeFile, IsOverwrittenOrAppendedTo) {
 }
 
 TEST(WholeFile, AReplacedFileKeepsItsModeAndItsLinks) {
-  const scratch_folder folder;
+  const temporary_folder folder;
   auto body = [&]() -> plait::task<> {
     co_await write_file(folder / "f", "old");
     chmod((folder / "f").c_str(), 0640);
@@ -368,7 +369,7 @@ TEST(WholeFile, AReplacedFileKeepsItsModeAndItsLinks) {
 }
 
 TEST(WholeFile, AReplaceThatFailsLeavesTheOldOneAndNothingElse) {
-  const scratch_folder folder;
+  const temporary_folder folder;
   auto body = [&]() -> plait::task<> {
     std::filesystem::create_directory(folder / "taken");
     co_await failure(write_file(folder / "taken", "x", write_manner::replace),
@@ -382,7 +383,7 @@ TEST(WholeFile, AReplaceThatFailsLeavesTheOldOneAndNothingElse) {
 }
 
 TEST(WholeFile, AStoppedReplaceLeavesAllOfTheOldOrAllOfTheNew) {
-  const scratch_folder folder;
+  const temporary_folder folder;
   auto body = [&]() -> plait::task<> {
     const std::string old(100, 'o'), fresh(3'000'000, 'n');
     for (int i = 0; i < 20; ++i) {

@@ -7,33 +7,17 @@
 #include <unistd.h>
 
 #include <array>
-#include <cstdlib>
 #include <cstring>
 #include <string>
 
+#include "plait/testing/temporary_folder.hpp"
 #include "stream_kinds.hpp"
 
 namespace {
 
 using plait::net::unix_listener;
 using plait::net::unix_stream;
-
-// A folder of the test's own.
-class folder {
- public:
-  folder() {
-    char name[] = "/tmp/plait-unix-XXXXXX";
-    path_ = mkdtemp(name);
-  }
-  ~folder() {
-    unlink(file().c_str());
-    rmdir(path_.c_str());
-  }
-  std::string file() const { return path_ + "/socket"; }
-
- private:
-  std::string path_;
-};
+using plait::testing::temporary_folder;
 
 bool exists(const std::string& file) {
   struct stat found {};
@@ -62,31 +46,31 @@ plait::task<> talk(unix_listener& listener) {
 }
 
 TEST(Unix, TheFileGoesWithItsListener) {
-  const folder place;
+  const temporary_folder place;
   run_program([&]() -> plait::task<> {
-    auto listener = unix_listener::bind(place.file());
-    EXPECT_TRUE(exists(place.file()));
+    auto listener = unix_listener::bind(place / "socket");
+    EXPECT_TRUE(exists(place / "socket"));
     co_await talk(listener);
     listener.close();
-    EXPECT_FALSE(exists(place.file()));
+    EXPECT_FALSE(exists(place / "socket"));
   });
 }
 
 TEST(Unix, AStaleFileIsReplaced) {
-  const folder place;
-  leave_stale(place.file());
+  const temporary_folder place;
+  leave_stale(place / "socket");
   run_program([&]() -> plait::task<> {
-    auto listener = unix_listener::bind(place.file());
+    auto listener = unix_listener::bind(place / "socket");
     co_await talk(listener);
   });
 }
 
 TEST(Unix, ANameInUseIsLeftAlone) {
-  const folder place;
+  const temporary_folder place;
   run_program([&]() -> plait::task<> {
-    auto listener = unix_listener::bind(place.file());
+    auto listener = unix_listener::bind(place / "socket");
     try {
-      unix_listener::bind(place.file());
+      unix_listener::bind(place / "socket");
       ADD_FAILURE() << "it is in use";
     } catch (const plait::net::listen_error& error) {
       EXPECT_EQ(error.code(), std::errc::address_in_use);
@@ -101,26 +85,26 @@ TEST(Unix, ANameInUseIsLeftAlone) {
 }
 
 TEST(Unix, AFileThatIsNoSocketIsLeftAlone) {
-  const folder place;
-  close(open(place.file().c_str(), O_CREAT | O_WRONLY, 0600));
-  EXPECT_THROW(unix_listener::bind(place.file()), plait::net::listen_error);
-  EXPECT_TRUE(exists(place.file()));
+  const temporary_folder place;
+  close(open((place / "socket").c_str(), O_CREAT | O_WRONLY, 0600));
+  EXPECT_THROW(unix_listener::bind(place / "socket"), plait::net::listen_error);
+  EXPECT_TRUE(exists(place / "socket"));
 }
 
 TEST(Unix, AFileThatAnotherListenerMadeIsNotRemoved) {
-  const folder place;
-  auto first = unix_listener::bind(place.file());
-  unlink(place.file().c_str());
-  auto second = unix_listener::bind(place.file());
+  const temporary_folder place;
+  auto first = unix_listener::bind(place / "socket");
+  unlink((place / "socket").c_str());
+  auto second = unix_listener::bind(place / "socket");
   first.close();
-  EXPECT_TRUE(exists(place.file()));
+  EXPECT_TRUE(exists(place / "socket"));
 }
 
 TEST(Unix, PermissionsAreThoseAskedFor) {
-  const folder place;
-  const auto listener = unix_listener::bind(place.file(), {.permissions = 0600});
+  const temporary_folder place;
+  const auto listener = unix_listener::bind(place / "socket", {.permissions = 0600});
   struct stat found {};
-  ASSERT_EQ(lstat(place.file().c_str(), &found), 0);
+  ASSERT_EQ(lstat((place / "socket").c_str(), &found), 0);
   EXPECT_EQ(found.st_mode & 0777, 0600u);
 }
 
@@ -135,18 +119,19 @@ TEST(Unix, TheOtherEndIsKnown) {
 }
 
 TEST(Unix, ErrorsSayWhatToLookAt) {
-  const folder place;
+  const temporary_folder place;
   run_program([&]() -> plait::task<> {
-    EXPECT_TRUE(co_await throws<plait::net::connect_error>(unix_stream::connect(place.file())));
+    EXPECT_TRUE(co_await throws<plait::net::connect_error>(unix_stream::connect(place / "socket")));
     EXPECT_TRUE(co_await throws<plait::net::connect_error>(unix_stream::connect("")));
     EXPECT_TRUE(
         co_await throws<plait::net::connect_error>(unix_stream::connect(std::string(200, 'x'))));
-    leave_stale(place.file());
+    leave_stale(place / "socket");
     try {
-      co_await unix_stream::connect(place.file());
+      co_await unix_stream::connect(place / "socket");
       ADD_FAILURE() << "nobody listens there";
     } catch (const plait::net::connect_error& error) {
-      EXPECT_EQ(error.what(), "connection refused by " + place.file() + ": is the server running?");
+      EXPECT_EQ(error.what(),
+                "connection refused by " + place / "socket" + ": is the server running?");
     }
   });
   EXPECT_THROW(unix_listener::bind(std::string(200, 'x')), plait::net::listen_error);

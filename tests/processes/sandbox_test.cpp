@@ -40,9 +40,9 @@
 #include <system_error>
 #include <thread>
 
-#include "../net/scratch_folder.hpp"
 #include "../support/refuse_system_call.hpp"
 #include "plait/processes.hpp"
+#include "plait/testing/temporary_folder.hpp"
 
 using namespace std::chrono_literals;
 using plait::process_pool_executor;
@@ -476,7 +476,7 @@ std::string overwrite(const std::string& path, const std::string& text) {
 }
 
 TEST(Sandbox, ListedFilesAndFoldersCanBeReadAndTheirNeighboursCannot) {
-  scratch_folder folder;
+  plait::testing::temporary_folder folder;
   std::filesystem::create_directories((folder / "in/deep"));
   std::ofstream((folder / "in/deep/a")) << "inside";
   std::ofstream((folder / "one")) << "listed";
@@ -495,7 +495,7 @@ TEST(Sandbox, ListedFilesAndFoldersCanBeReadAndTheirNeighboursCannot) {
 }
 
 TEST(Sandbox, AWritableFolderTakesFilesAndFoldersButNoLinksOrModes) {
-  scratch_folder folder;
+  plait::testing::temporary_folder folder;
   std::filesystem::create_directory((folder / "out"));
   std::ofstream((folder / "secret")) << "secret";
   process_pool_executor pool(

@@ -26,26 +26,9 @@
 #include <string>
 #include <system_error>
 
+#include "plait/testing/temporary_folder.hpp"
+
 namespace plait::testing {
-
-// A folder that is removed with everything in it.
-class temporary_folder {
- public:
-  temporary_folder() : path_((std::filesystem::temp_directory_path() / "plait-XXXXXX").string()) {
-    if (::mkdtemp(path_.data()) == nullptr)
-      throw std::system_error(errno, std::generic_category(), "mkdtemp " + path_);
-  }
-  ~temporary_folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  temporary_folder(const temporary_folder&) = delete;
-  temporary_folder& operator=(const temporary_folder&) = delete;
-  const std::string& path() const noexcept { return path_; }
-
- private:
-  std::string path_;
-};
 
 // A file or one end of a FIFO, closed with the object.
 class open_file {
