@@ -18,10 +18,6 @@ plait::task<> echo(any_stream stream) {
   while (auto line = co_await reader.read_line()) co_await stream.write_all(*line + "\n");
 }
 
-plait::task<> serve(tcp_listener& listener) {
-  for (;;) plait::spawn(echo(co_await listener.accept()));
-}
-
 plait::task<std::string> ask(any_stream stream, std::string question) {
   co_await stream.write_all(question + "\n");
   co_await stream.shutdown_write();  // no more questions; the answer still comes
@@ -36,7 +32,7 @@ plait::task<std::string> ask_by_tcp(std::uint16_t port, std::string question) {
 
 plait::task<> talk() {
   auto listener = tcp_listener::bind("127.0.0.1", 0);
-  auto serving = plait::spawn(serve(listener));
+  auto serving = plait::spawn(plait::net::serve(listener, echo));
   const auto [first, second, third] =
       co_await plait::gather(ask_by_tcp(listener.port(), "one"), ask_by_tcp(listener.port(), "two"),
                              ask_by_tcp(listener.port(), "three"));

@@ -1,56 +1,36 @@
 #include "plait/http/server.hpp"
 
-#include "http/connection_set.hpp"
 #include "http/server_connection.hpp"
+#include "plait/net/serve.hpp"
 #include "plait/net/tcp_listener.hpp"
 
 namespace plait::http {
-namespace {
-
-// The flow that runs the awaiting coroutine.
-struct own_flow {
-  plait::detail::context* flow = nullptr;
-  bool await_ready() const noexcept { return false; }
-  template <plait::detail::flow_promise P>
-  bool await_suspend(std::coroutine_handle<P> frame) noexcept {
-    flow = frame.promise().flow;
-    return false;
-  }
-  plait::detail::context& await_resume() const noexcept { return *flow; }
-};
-
-}  // namespace
-
 struct server::state : server_context {
   state(server_options o, server::handler h)
       : server_context{std::move(o), std::move(h)},
-        listener(net::tcp_listener::bind(options.address, options.port, {options.backlog})) {}
-
-  task<> accept_all(connection_set& set) {
-    auto& flow = co_await own_flow();
-    for (;;) {
-      co_await set.fewer_than(options.max_connections);
-      auto stream = co_await listener.accept();
-      ++accepted;
-      auto* connection = new live_connection(set, flow);
-      connection->start(converse(*this, *connection, std::move(stream)));
-    }
-  }
+        listener(net::tcp_listener::bind(
+            options.address, options.port,
+            {.backlog = options.backlog, .reuse_port = options.reuse_port})) {}
 
   task<> serve() {
-    connection_set set(event_loop::current());
-    connections = &set;
-    std::exception_ptr ended;
-    try {
-      co_await accept_all(set);
-    } catch (...) {
-      ended = std::current_exception();
-    }
-    listener.close();
-    set.begin_draining(options.drain);
-    co_await set.empty();
-    connections = nullptr;
-    std::rethrow_exception(ended);
+    net::detail::serving scope(event_loop::current(),
+                               {.max_connections = options.max_connections, .grace = options.drain},
+                               "an HTTP connection of " + listener.local_endpoint().to_string());
+    struct visible {
+      server_context& server;
+      ~visible() { server.connections = nullptr; }
+    };
+    connections = &scope;
+    const visible while_serving{*this};
+    const auto start = [this](net::detail::serving& by, semaphore::permit place,
+                              net::tcp_stream stream) {
+      ++accepted;
+      auto connection = std::make_unique<live_connection>(by, std::move(place));
+      auto conversation = converse(*this, *connection, std::move(stream));
+      connection.release()->start(std::move(conversation));
+    };
+    auto accepting = net::detail::accept_all(listener, scope, start);
+    co_await scope.run(std::move(accepting));
   }
 
   net::tcp_listener listener;

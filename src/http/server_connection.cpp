@@ -136,7 +136,7 @@ task<> converse_until_closed(server_context& server, live_connection& self,
       if (error != nullptr) answer = failed(std::move(error), what);
     }
     ++server.requests;
-    if (server.connections->draining()) kept = persistence::close;
+    if (self.draining()) kept = persistence::close;
     std::string rest = begin_send(stream, answer, method, kept);
     if (!rest.empty()) co_await send_rest(server, self, stream, std::move(rest));
     if (arrived == arrival::refused) co_await linger(self, stream);

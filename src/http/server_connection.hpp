@@ -1,7 +1,7 @@
 // src/http/server_connection.hpp: what a server says on one connection, from accept to close.
 #pragma once
 
-#include "http/connection_set.hpp"
+#include "http/live_connection.hpp"
 #include "plait/http/server.hpp"
 #include "plait/net/tcp_stream.hpp"
 
@@ -11,7 +11,7 @@ namespace plait::http {
 struct server_context {
   server_options options;
   server::handler handler;
-  connection_set* connections = nullptr;
+  net::detail::serving* connections = nullptr;
   std::size_t accepted = 0;
   std::size_t requests = 0;
 };

@@ -32,6 +32,12 @@ std::optional<endpoint> endpoint::parse(std::string_view address, std::uint16_t 
   return parsed;
 }
 
+bool endpoint::is_v6() const noexcept {
+  sockaddr_in6 any{};
+  std::memcpy(&any, storage_, sizeof any);
+  return any.sin6_family == AF_INET6;
+}
+
 std::string endpoint::address() const {
   char text[INET6_ADDRSTRLEN] = "";
   sockaddr_in6 any{};

@@ -1,7 +1,6 @@
 #include "plait/net/tcp_listener.hpp"
 
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 
 #include "net/accept_loop.hpp"
 #include "net/failures.hpp"
+#include "net/socket_options.hpp"
 
 namespace plait::net {
 
@@ -32,11 +32,10 @@ tcp_listener tcp_listener::bind(std::string_view address, std::uint16_t port,
     throw_listen_error(errno, wanted->to_string());
   }
   tcp_listener listener(fd);
-  const int one = 1;
-  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-  if (options.reuse_port) setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
-  // Accepted connections inherit it.
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  if (options.reuse_address) set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (options.reuse_port) set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+  if (wanted->is_v6()) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, options.ipv6_only ? 1 : 0);
+  apply(fd, options.connections);  // accepted connections inherit them
   if (::bind(fd, name, wanted->size()) == -1 || listen(fd, options.backlog) == -1)
     throw_listen_error(errno, wanted->to_string());
   socklen_t size = endpoint::capacity;
@@ -58,6 +57,7 @@ std::optional<tcp_stream> tcp_listener::try_accept() {
 task<tcp_stream> tcp_listener::accept() {
   return accept_from<tcp_stream>(
       [this]() -> plait::detail::readiness& {
+        if (socket_ == nullptr) throw_listen_error(EBADF, local_.to_string());
         if (!socket_->ready) socket_->ready.emplace(socket_->fd);
         return *socket_->ready;
       },

@@ -1,15 +1,14 @@
 #include "plait/net/tcp_stream.hpp"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <exception>
 
 #include "net/failures.hpp"
+#include "net/happy_eyeballs.hpp"
 #include "net/socket_calls.hpp"
+#include "net/socket_options.hpp"
 #include "plait/coroutines/io_operation.hpp"
 #include "plait/net/resolve.hpp"
 
@@ -17,47 +16,27 @@ namespace plait::net {
 
 using plait::detail::io_operation;
 
-namespace detail {
-
-tcp_socket::tcp_socket(int fd, const endpoint& other_end) : peer(other_end) {
-  try {
-    ready.emplace(fd);
-  } catch (...) {
-    ::close(fd);
-    throw;
-  }
-}
-
-tcp_socket::~tcp_socket() {
-  const int fd = ready->fd();
-  ready.reset();
-  ::close(fd);
-}
-
-}  // namespace detail
-
 namespace {
 
-int open_socket(const endpoint& to) {
+int make_socket(const endpoint& to, const tcp_options& options) {
   const auto family = static_cast<const sockaddr*>(to.data())->sa_family;
   const int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd == -1) {
     if (out_of_descriptors(errno)) throw_out_of_descriptors(errno);
     throw_connect_error(errno, to.to_string());
   }
-  const int one = 1;
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  apply(fd, options);
   return fd;
 }
 
 }  // namespace
 
 tcp_stream tcp_stream::adopt(int fd, const endpoint& peer) {
-  return tcp_stream(std::make_unique<detail::tcp_socket>(fd, peer));
+  return tcp_stream(std::make_unique<socket_type>(fd, peer));
 }
 
-task<tcp_stream> tcp_stream::connect(endpoint to) {
-  const int fd = open_socket(to);
+task<tcp_stream> tcp_stream::connect(endpoint to, connect_options options) {
+  const int fd = make_socket(to, options.socket);
   int code = 0;
   if (::connect(fd, static_cast<const sockaddr*>(to.data()), to.size()) == -1) code = errno;
   // The kernel goes on with an interrupted connect by itself.
@@ -76,17 +55,13 @@ task<tcp_stream> tcp_stream::connect(endpoint to) {
   co_return stream;
 }
 
-task<tcp_stream> tcp_stream::connect(std::string host, std::uint16_t port) {
-  const auto addresses = co_await resolve(std::move(host), port);
-  std::exception_ptr last_failure;
-  for (const endpoint& address : addresses) {
-    try {
-      co_return co_await connect(address);
-    } catch (const connect_error&) {
-      last_failure = std::current_exception();
-    }
-  }
-  std::rethrow_exception(last_failure);
+task<tcp_stream> tcp_stream::connect(std::string host, std::uint16_t port,
+                                     connect_options options) {
+  auto addresses = co_await resolve(host, port);
+  const auto attempt = [options](endpoint to) { return connect(to, options); };
+  eyeballs<tcp_stream, decltype(attempt)> race(host + ":" + std::to_string(port),
+                                               options.attempt_delay, attempt);
+  co_return co_await race.connect(std::move(addresses));
 }
 
 plait::detail::readiness& tcp_stream::socket() const {
@@ -132,6 +107,13 @@ task<> tcp_stream::write_all(std::string_view bytes) {
 task<> tcp_stream::shutdown_write() {
   if (shutdown(socket().fd(), SHUT_WR) == -1) throw_closed(errno, "ending it", peer().to_string());
   co_return;
+}
+
+void tcp_stream::reset() noexcept {
+  if (socket_ == nullptr) return;
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  setsockopt(socket_->ready->fd(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  socket_.reset();
 }
 
 endpoint tcp_stream::local_endpoint() const {

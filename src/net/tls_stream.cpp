@@ -140,6 +140,11 @@ std::string tls_stream::alpn() const {
   return std::string(reinterpret_cast<const char*>(chosen), size);
 }
 
+std::string tls_stream::server_name() const {
+  const char* name = SSL_get_servername(open()->ssl.get(), TLSEXT_NAMETYPE_host_name);
+  return name != nullptr ? name : "";
+}
+
 std::string tls_stream::version() const { return SSL_get_version(open()->ssl.get()); }
 bool tls_stream::resumed() const { return SSL_session_reused(open()->ssl.get()) == 1; }
 std::string tls_stream::peer_subject() const {

@@ -13,27 +13,8 @@
 
 namespace plait::net {
 
-namespace detail {
-
-unix_socket::unix_socket(int fd, std::string address) : peer(std::move(address)) {
-  try {
-    ready.emplace(fd);
-  } catch (...) {
-    ::close(fd);
-    throw;
-  }
-}
-
-unix_socket::~unix_socket() {
-  const int fd = ready->fd();
-  ready.reset();
-  ::close(fd);
-}
-
-}  // namespace detail
-
 unix_stream unix_stream::adopt(int fd, std::string peer) {
-  return unix_stream(std::make_unique<detail::unix_socket>(fd, std::move(peer)));
+  return unix_stream(std::make_unique<socket_type>(fd, std::move(peer)));
 }
 
 std::pair<unix_stream, unix_stream> unix_stream::pair() {

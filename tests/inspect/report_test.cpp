@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "plait/coroutines.hpp"
+#include "plait/http.hpp"
 #include "plait/inspect.hpp"
+#include "plait/net.hpp"
 #include "plait/processes.hpp"
 #include "plait/testing/gate.hpp"
 #include "plait/threads.hpp"
@@ -226,6 +228,33 @@ TEST(Report, WhileEnginesComeAndGo) {
   }
   done = true;
   looking.join();
+}
+
+plait::task<plait::http::response> answer(plait::http::request) {
+  co_return plait::http::response{};
+}
+plait::task<> connect_twice(std::uint16_t port) {
+  const auto first = co_await plait::net::tcp_stream::connect("127.0.0.1", port);
+  const auto second = co_await plait::net::tcp_stream::connect("127.0.0.1", port);
+  co_await sleep_long();
+}
+
+TEST(Report, AnHttpServerAwaitsItsConnections) {
+  plait::http::server server({.drain = plait::duration::zero()}, answer);
+  inspected_loop loop;
+  auto serving = loop->spawn(server.serve(), {.name = "web server"});
+  auto visiting = loop->submit(connect_twice, server.port());
+  std::size_t children = 0;
+  std::string waits_for;
+  for (int i = 0; i < 1000 && children != 3; ++i) {
+    const json told = loop.tell();
+    children = named(told, "web server").at("awaits").size();
+    waits_for = named(told, "web server").at("waits_for");
+  }
+  EXPECT_EQ(children, 3u) << "two connections and the flow that accepts";
+  EXPECT_EQ(waits_for, "2 connections and more to come");
+  visiting.cancel();
+  serving.cancel();
 }
 
 }  // namespace

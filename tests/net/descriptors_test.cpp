@@ -90,6 +90,32 @@ TEST(Descriptors, AcceptWaitsUntilThereIsOneAgain) {
   EXPECT_LT(std::clock() - before, CLOCKS_PER_SEC) << "it spins";
 }
 
+plait::task<> answer(tcp_stream stream) { co_await stream.write_all("hello"); }
+plait::task<> serve_without_descriptors() {
+  auto listener = tcp_listener::bind("127.0.0.1", 0);
+  auto serving = plait::spawn(plait::net::serve(listener, answer));
+  auto client = co_await tcp_stream::connect("127.0.0.1", listener.port());
+  std::string buffer(10, ' ');
+  {
+    const all_descriptors held;  // the server finds out when it accepts
+    co_await plait::sleep(100ms);
+    EXPECT_FALSE(serving.done());
+  }
+  EXPECT_EQ(co_await client.read_some(buffer), 5u);
+  auto next = co_await tcp_stream::connect("127.0.0.1", listener.port());
+  EXPECT_EQ(co_await next.read_some(buffer), 5u);
+  serving.cancel();
+  try {
+    co_await std::move(serving);
+  } catch (const plait::cancelled_error&) {
+  }
+}
+TEST(Descriptors, AServerSurvivesWithoutThem) {
+  const clock_t before = std::clock();
+  plait::run(serve_without_descriptors());
+  EXPECT_LT(std::clock() - before, CLOCKS_PER_SEC) << "it spins";
+}
+
 // With a few descriptors: too few for the pipes, or enough for them and none for the child's end.
 TEST(Descriptors, ASubprocessStartsOrSaysThatThereAreNone) {
   namespace net = plait::net;

@@ -1,4 +1,7 @@
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <chrono>
@@ -150,6 +153,114 @@ TEST(Tcp, WritingToOneWhoHasGoneThrowsConnectionClosed) {
     }
   };
   plait::run(body());
+}
+
+// An option of the socket between these two ports, found among all descriptors.
+int option_of(const tcp_stream& stream, int level, int option) {
+  for (int fd = 3; fd < 1024; ++fd) {
+    plait::net::endpoint local, peer;
+    socklen_t local_size = plait::net::endpoint::capacity, peer_size = local_size;
+    if (getsockname(fd, static_cast<sockaddr*>(local.data()), &local_size) != 0 ||
+        getpeername(fd, static_cast<sockaddr*>(peer.data()), &peer_size) != 0)
+      continue;
+    local.resize(local_size);
+    peer.resize(peer_size);
+    if (!(local == stream.local_endpoint()) || !(peer == stream.peer())) continue;
+    int value = 0;
+    socklen_t size = sizeof value;
+    EXPECT_EQ(getsockopt(fd, level, option, &value, &size), 0);
+    return value;
+  }
+  ADD_FAILURE() << "no such socket";
+  return -1;
+}
+
+TEST(TcpOptions, SmallWritesLeaveAtOnceUnlessToldOtherwise) {
+  plait::run([]() -> plait::task<> {
+    auto listener = local();
+    auto both = co_await connected(listener);
+    for (const tcp_stream* end : {&both.client, &both.server}) {
+      EXPECT_EQ(option_of(*end, IPPROTO_TCP, TCP_NODELAY), 1);
+      EXPECT_EQ(option_of(*end, SOL_SOCKET, SO_KEEPALIVE), 0);
+    }
+    auto lazy =
+        co_await tcp_stream::connect("127.0.0.1", listener.port(), {.socket = {.no_delay = false}});
+    EXPECT_EQ(option_of(lazy, IPPROTO_TCP, TCP_NODELAY), 0);
+  }());
+}
+
+TEST(TcpOptions, ReachTheKernelAtBothEnds) {
+  plait::run([]() -> plait::task<> {
+    const plait::net::tcp_options wanted{
+        .keepalive = plait::net::keepalive_options{.idle = 20s, .interval = 1500ms, .probes = 4},
+        .receive_buffer_bytes = 30'000,
+        .send_buffer_bytes = 20'000};
+    auto listener = tcp_listener::bind("127.0.0.1", 0, {.connections = wanted});
+    auto client = co_await tcp_stream::connect("127.0.0.1", listener.port(), {.socket = wanted});
+    auto server = co_await listener.accept();
+    for (const tcp_stream* end : {&client, &server}) {
+      EXPECT_EQ(option_of(*end, SOL_SOCKET, SO_KEEPALIVE), 1);
+      EXPECT_EQ(option_of(*end, IPPROTO_TCP, TCP_KEEPIDLE), 20);
+      EXPECT_EQ(option_of(*end, IPPROTO_TCP, TCP_KEEPINTVL), 2) << "rounded up to seconds";
+      EXPECT_EQ(option_of(*end, IPPROTO_TCP, TCP_KEEPCNT), 4);
+      EXPECT_EQ(option_of(*end, SOL_SOCKET, SO_RCVBUF), 60'000) << "the kernel doubles it";
+      EXPECT_EQ(option_of(*end, SOL_SOCKET, SO_SNDBUF), 40'000);
+    }
+  }());
+}
+
+TEST(TcpOptions, AnIPv6ListenerTakesIPv4UnlessToldOtherwise) {
+  try {
+    tcp_listener::bind("::1", 0);
+  } catch (const plait::net::listen_error&) {
+    GTEST_SKIP() << "this machine has no IPv6 loopback";
+  }
+  plait::run([]() -> plait::task<> {
+    auto both = tcp_listener::bind("::", 0);
+    auto client = co_await tcp_stream::connect("127.0.0.1", both.port());
+    auto server = co_await both.accept();
+    EXPECT_EQ(server.peer().address(), "::ffff:127.0.0.1");
+    auto six = tcp_listener::bind("::", 0, {.ipv6_only = true});
+    bool refused = false;
+    try {
+      co_await tcp_stream::connect("127.0.0.1", six.port());
+    } catch (const plait::net::connect_error&) {
+      refused = true;
+    }
+    EXPECT_TRUE(refused);
+  }());
+}
+
+TEST(Tcp, AResetIsAnErrorAtTheOtherEnd) {
+  plait::run([]() -> plait::task<> {
+    auto listener = local();
+    auto both = co_await connected(listener);
+    both.client.reset();
+    EXPECT_FALSE(both.client.is_open());
+    both.client.reset();  // once more is nothing
+    std::array<char, 8> buffer{};
+    bool reset = false;
+    try {
+      co_await both.server.read_some(buffer);
+    } catch (const plait::net::connection_closed& error) {
+      reset = error.code() == std::errc::connection_reset;
+    }
+    EXPECT_TRUE(reset);
+  }());
+}
+
+TEST(Listener, AClosedOneThrows) {
+  plait::run([]() -> plait::task<> {
+    auto listener = local();
+    listener.close();
+    bool thrown = false;
+    try {
+      co_await listener.accept();
+    } catch (const plait::net::listen_error&) {
+      thrown = true;
+    }
+    EXPECT_TRUE(thrown);
+  }());
 }
 
 TEST(Tcp, ListenersThatShareAPortEachGetConnections) {

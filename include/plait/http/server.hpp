@@ -37,6 +37,8 @@ struct server_options {
   std::string address = "127.0.0.1";  // numeric; 0.0.0.0 or :: for every interface
   std::uint16_t port = 0;             // 0: a free one
   int backlog = 4096;
+  // Several servers, each on a loop of its own, share the port (see net::listen_options).
+  bool reuse_port = false;
   // Connections at once; more wait in the kernel's queue.
   std::size_t max_connections = 100'000;
   // A request above these is answered 431 or 413, and its connection closed.

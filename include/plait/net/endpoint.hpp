@@ -18,6 +18,7 @@ class endpoint {
   static std::optional<endpoint> parse(std::string_view address, std::uint16_t port);
 
   bool empty() const noexcept { return size_ == 0; }
+  bool is_v6() const noexcept;
   std::string address() const;
   std::uint16_t port() const noexcept;
   // "127.0.0.1:80" or "[::1]:80".

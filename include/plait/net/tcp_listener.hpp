@@ -27,6 +27,12 @@ struct listen_options {
   // Lets other listeners that say so too have the same port (SO_REUSEPORT): the kernel deals out
   // connections among them, so that each loop of a group can have a listener of its own.
   bool reuse_port = false;
+  // Takes the port although connections of the one who had it before still fade away there.
+  bool reuse_address = true;
+  // An IPv6 listener on :: takes IPv4 connections too, with addresses such as ::ffff:127.0.0.1.
+  bool ipv6_only = false;
+  // Of each connection that is accepted.
+  tcp_options connections = {};
 };
 
 class tcp_listener {

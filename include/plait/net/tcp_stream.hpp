@@ -24,32 +24,24 @@
 #include "plait/coroutines/task.hpp"
 #include "plait/net/endpoint.hpp"
 #include "plait/net/errors.hpp"
+#include "plait/net/open_socket.hpp"
+#include "plait/net/tcp_options.hpp"
 
 namespace plait::net {
 
-namespace detail {
-
-// An open descriptor and its place on the loop; closes it.
-struct tcp_socket {
-  tcp_socket(int fd, const endpoint& other_end);  // takes the descriptor over, also if it throws
-  ~tcp_socket();
-  static void* operator new(std::size_t bytes) {
-    return plait::detail::block_cache::allocate(bytes);
-  }
-  static void operator delete(void* block, std::size_t bytes) noexcept {
-    plait::detail::block_cache::free(block, bytes);
-  }
-  std::optional<plait::detail::readiness> ready;
-  endpoint peer;
+struct connect_options {
+  // How long to wait for one address of a host before the next one is tried beside it (RFC 8305).
+  duration attempt_delay = std::chrono::milliseconds(250);
+  tcp_options socket = {};
 };
-
-}  // namespace detail
 
 class tcp_stream {
  public:
-  // Resolves the host and tries its addresses in turn.
-  static task<tcp_stream> connect(std::string host, std::uint16_t port);
-  static task<tcp_stream> connect(endpoint to);
+  // Resolves the host and tries its addresses, IPv6 and IPv4 by turns, each a little after the one
+  // before; the first that answers wins ("happy eyeballs").
+  static task<tcp_stream> connect(std::string host, std::uint16_t port,
+                                  connect_options options = {});
+  static task<tcp_stream> connect(endpoint to, connect_options options = {});
   // Takes over a connected, non-blocking descriptor.
   static tcp_stream adopt(int fd, const endpoint& peer);
 
@@ -76,15 +68,19 @@ class tcp_stream {
 
   // Tells the other end that no more will come; reading goes on.
   task<> shutdown_write();
+  // Neither waits. close: what was written is still delivered, if the other end takes it. reset: it
+  // is thrown away, the other end gets an error, and no port stays behind in TIME_WAIT.
   void close() noexcept { socket_.reset(); }
+  void reset() noexcept;
   bool is_open() const noexcept { return socket_ != nullptr; }
   endpoint local_endpoint() const;
   const endpoint& peer() const;
 
  private:
-  explicit tcp_stream(std::unique_ptr<detail::tcp_socket> s) noexcept : socket_(std::move(s)) {}
+  using socket_type = detail::connected_socket<endpoint>;
+  explicit tcp_stream(std::unique_ptr<socket_type> s) noexcept : socket_(std::move(s)) {}
   plait::detail::readiness& socket() const;
-  std::unique_ptr<detail::tcp_socket> socket_;
+  std::unique_ptr<socket_type> socket_;
 };
 
 }  // namespace plait::net

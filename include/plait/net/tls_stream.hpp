@@ -74,6 +74,8 @@ class tls_stream {
 
   // The protocol that both ends chose; empty if none was offered.
   std::string alpn() const;
+  // The host that the client asked for (SNI): of the server's end. Empty if it named none.
+  std::string server_name() const;
   // "TLSv1.3".
   std::string version() const;
   // True if an earlier session with the same server was taken up: a shorter handshake.

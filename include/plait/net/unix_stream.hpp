@@ -24,6 +24,7 @@
 #include "plait/coroutines/readiness.hpp"
 #include "plait/coroutines/task.hpp"
 #include "plait/net/errors.hpp"
+#include "plait/net/open_socket.hpp"
 
 namespace plait::net {
 
@@ -32,17 +33,6 @@ struct credentials {
   std::int64_t process = 0;
   std::uint32_t user = 0, group = 0;
 };
-
-namespace detail {
-
-struct unix_socket {
-  unix_socket(int fd, std::string address);  // takes the descriptor over, also if it throws
-  ~unix_socket();
-  std::optional<plait::detail::readiness> ready;
-  std::string peer;
-};
-
-}  // namespace detail
 
 class unix_stream {
  public:
@@ -75,9 +65,10 @@ class unix_stream {
   credentials peer_credentials() const;
 
  private:
-  explicit unix_stream(std::unique_ptr<detail::unix_socket> s) noexcept : socket_(std::move(s)) {}
+  using socket_type = detail::connected_socket<std::string>;
+  explicit unix_stream(std::unique_ptr<socket_type> s) noexcept : socket_(std::move(s)) {}
   plait::detail::readiness& socket() const;
-  std::unique_ptr<detail::unix_socket> socket_;
+  std::unique_ptr<socket_type> socket_;
 };
 
 }  // namespace plait::net
