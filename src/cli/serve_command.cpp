@@ -10,7 +10,8 @@
 #include <cstdio>
 #include <memory>
 #include <system_error>
-#include <thread>
+#include <utility>
+#include <vector>
 
 #include "cli/child_process.hpp"
 #include "cli/commands.hpp"
@@ -19,6 +20,7 @@
 #include "plait/coroutines.hpp"
 #include "plait/http/httpbin.hpp"
 #include "plait/http/server.hpp"
+#include "plait/threads/cpu_count.hpp"
 
 namespace plait::cli {
 namespace {
@@ -31,6 +33,7 @@ struct serve_options {
   std::uint16_t port = 0;
   std::string address = "127.0.0.1";
   std::size_t connections = wanted_connections;
+  std::size_t threads = 1;
   int parent = 0;
 };
 
@@ -50,15 +53,24 @@ class end_signal {
   int fd_;
 };
 
-http::server bind_server(const serve_options& options) {
-  const auto limit = raise_descriptor_limit(options.connections + other_descriptors);
-  const std::size_t room = limit.now > other_descriptors ? limit.now - other_descriptors : 1;
+// A server for each loop, all on one port; the kernel deals out the connections.
+std::vector<http::server> bind_servers(const serve_options& options, std::size_t loops) {
+  const auto limit = raise_descriptor_limit(options.connections + other_descriptors * loops);
+  const std::size_t reserved = other_descriptors * loops;
+  const std::size_t room = limit.now > reserved ? limit.now - reserved : 1;
+  http::server_options wanted{
+      .address = options.address,
+      .port = options.port,
+      .reuse_port = loops > 1,
+      .max_connections = std::max<std::size_t>(1, std::min(options.connections, room) / loops),
+      .drain = std::chrono::seconds(1)};
+  std::vector<http::server> servers;
   try {
-    return http::server({.address = options.address,
-                         .port = options.port,
-                         .max_connections = std::min(options.connections, room),
-                         .drain = std::chrono::seconds(1)},
-                        http::httpbin());
+    for (std::size_t i = 0; i < loops; ++i) {
+      servers.emplace_back(wanted, http::httpbin());
+      wanted.port = servers.front().port();
+    }
+    return servers;
   } catch (const error& e) {
     throw complaint(exit_status::usage, fmt::format("{}; choose another --port, or --port 0 for a "
                                                     "free one, and an --address of this machine",
@@ -76,30 +88,32 @@ void announce(const http::server& server) {
 exit_status serve(const serve_options& options) {
   if (options.parent != 0) die_with_parent(options.parent);
   const interruption stop;
-  http::server server = bind_server(options);
-  announce(server);
-
   const end_signal ended;
-  event_loop loop;
-  auto serving = loop.spawn(server.serve());
-  serving.add_done_callback([&](const auto&) { ended.raise(); });
-  std::thread thread([&] { loop.run(); });
+  const std::size_t threads = options.threads != 0 ? options.threads : usable_cpu_count();
+  auto servers = bind_servers(options, threads);
+  announce(servers.front());
+  event_loop_group loops({.loops = threads, .thread_name_prefix = "plait-serve"});
+  std::vector<future<>> serving;
+  for (std::size_t i = 0; i < servers.size(); ++i) {
+    serving.push_back(loops.loop(i).spawn(servers[i].serve(), {.name = "HTTP server"}));
+    serving.back().add_done_callback([&](const auto&) { ended.raise(); });
+  }
   pollfd fds[] = {{stop.fd(), POLLIN, 0}, {ended.fd(), POLLIN, 0}};
   while (poll(fds, 2, -1) < 0 && errno == EINTR) {
   }
   const bool asked_to_stop = fds[0].revents != 0;
-  serving.cancel();
-  loop.shutdown();
-  thread.join();
-  if (asked_to_stop) {
-    (void)serving.exception();  // cancelled, as it was told
-    return exit_status::ok;
+  for (auto& one : serving) one.cancel();
+  loops.shutdown();
+  std::string why;  // of the first that was not cancelled
+  for (auto& one : serving) {
+    try {
+      one.get();
+    } catch (const cancelled_error&) {  // as it was told
+    } catch (const std::exception& e) {
+      if (why.empty()) why = e.what();
+    }
   }
-  try {
-    serving.get();
-  } catch (const std::exception& e) {
-    throw complaint(exit_status::failed, std::string("the server ended: ") + e.what());
-  }
+  if (!asked_to_stop) throw complaint(exit_status::failed, "the server ended: " + why);
   return exit_status::ok;
 }
 
@@ -117,6 +131,11 @@ void add_serve_command(CLI::App& tool, command_run& chosen) {
       ->capture_default_str();
   command->add_option("--connections", options->connections, "Most connections at once")
       ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      ->add_option("--threads", options->threads,
+                   "Event loops, each on a thread of its own; 0: one for each CPU")
+      ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command->add_option("--parent", options->parent)->group("");
   command->footer(

@@ -383,6 +383,22 @@ class Serve(unittest.TestCase):
             out, err = server.communicate(timeout=10)
             self.assertEqual((server.returncode, out, err), (0, "", ""))
 
+    def test_threads_share_the_port(self):
+        server = subprocess.Popen([PLAIT, "serve", "--port", "0", "--threads", "3"], stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+        url = server.stdout.readline().split()[-1]
+        for number in range(30):
+            with urllib.request.urlopen(f"{url}/get?a={number}") as answer:
+                self.assertEqual(json.load(answer)["args"], {"a": str(number)})
+        names = set()
+        for thread in os.listdir(f"/proc/{server.pid}/task"):
+            with open(f"/proc/{server.pid}/task/{thread}/comm") as comm:
+                names.add(comm.read().strip())
+        self.assertLessEqual({"plait-serve-0", "plait-serve-1", "plait-serve-2"}, names)
+        server.send_signal(signal.SIGTERM)
+        out, err = server.communicate(timeout=10)
+        self.assertEqual((server.returncode, out, err), (0, "", ""))
+
     def test_versions_and_help(self):
         self.assertRegex(run("--version").stdout, r"\Aplait \d+\.\d+\.\d+\n\Z")
         for arguments in (["--help"], ["compare", "--help"], ["serve", "--help"]):
