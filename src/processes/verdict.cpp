@@ -26,15 +26,18 @@ std::string describe_status(int status) {
 }
 
 // What made a worker leave before its first call.
-std::string complaint_of(const channel& shared) {
+struct complaint {
+  std::string type, text;
+};
+complaint complaint_of(const channel& shared) {
   decoder from(reinterpret_cast<const std::byte*>(shared.complaint),
                std::min<std::size_t>(shared.complaint_size, sizeof shared.complaint));
   try {
     throw_decoded(from);
   } catch (const remote_error& e) {
-    return e.type() + ": " + e.what();
+    return {e.type(), e.what()};
   } catch (const std::exception& e) {
-    return demangled(typeid(e).name()) + ": " + e.what();
+    return {demangled(typeid(e).name()), e.what()};
   }
 }
 
@@ -130,9 +133,11 @@ void process_engine::judge(seat& s, int status, bool supervisor_died,
                          " before its first call" +
                          (s.killed_for_memory != 0 ? ": limits.group.memory is too little" : "") +
                          (s.tail.empty() ? "" : ":\n" + s.tail);
-    if (life == worker_life::initializer_threw) reason = "it threw " + complaint_of(*s.shared);
     const bool refused = life == worker_life::limits_refused;
-    if (refused) reason = complaint_of(*s.shared);
+    if (refused || life == worker_life::initializer_threw) {
+      const complaint its = complaint_of(*s.shared);
+      reason = refused ? its.text : "it threw " + its.type + ": " + its.text;
+    }
     count_failed_start(reason, refused ? breakage::limits : breakage::other);
   }
   const auto crash = [&](const remote_job& job) {

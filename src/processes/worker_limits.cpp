@@ -57,9 +57,10 @@ void set_rlimit(int resource, const char* name, rlim_t soft, rlim_t hard) {
   rlimit own{};
   getrlimit(static_cast<__rlimit_resource>(resource), &own);
   cannot(std::string(name) + " = " + std::to_string(soft),
-         errno != EPERM                  ? ""
-         : own.rlim_max != RLIM_INFINITY ? " (it is more than this program's own hard limit)"
-                                         : " (it is more than the kernel's own limit)");
+         errno != EPERM ? ""
+         : own.rlim_max != RLIM_INFINITY
+             ? " (it is above this program's own hard limit, or the kernel's)"
+             : " (it is above the kernel's own limit)");
 }
 
 void set_rlimit(int resource, const char* name, const std::optional<std::size_t>& limit) {

@@ -4,8 +4,9 @@
 //
 // Every member is of each worker. What is not set is as in your program, but for oom_score_adj.
 //
-// When:   in the worker before the pool's initializer, for good: processes that a call starts have
-//         the same limits, and nobody in them can lift one.
+// When:   in the worker before the pool's initializer. Processes that a call starts have the same
+//         limits. Code without privileges cannot lift one, but may leave its control group if it means
+//         to: for hostile input add process_pool_options::sandbox.
 // Throws: the pool's constructor: std::invalid_argument for what no worker could have;
 //         limits_unavailable where no control group can be made. What the kernel refuses later, as a
 //         limit above your program's own, breaks the pool with limits_unavailable before any call.
