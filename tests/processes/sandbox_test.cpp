@@ -782,6 +782,24 @@ TEST(Sandbox, CrashesTimeoutsAndKillsAreWhatTheyAreElsewhere) {
   EXPECT_EQ(pool.submit([] { return 3; }).get(), 3);
 }
 
+TEST(Sandbox, LimitsAndReplacementWorkAroundIt) {
+  process_pool_executor pool({.max_workers = 1,
+                              .max_tasks_per_child = 3,
+                              .max_rss_per_child = std::size_t{1} << 30,
+                              .limits = {.open_files = 64, .core_size = 0},
+                              .sandbox = sandbox{}});
+  std::vector<int> pids;
+  for (int i = 0; i < 9; ++i) pids.push_back(pool.submit([] { return int(getpid()); }).get());
+  std::sort(pids.begin(), pids.end());
+  EXPECT_EQ(std::unique(pids.begin(), pids.end()) - pids.begin(), 3);
+  const auto files = [] {
+    rlimit limit{};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    return static_cast<int>(limit.rlim_cur);
+  };
+  EXPECT_EQ(pool.submit(files).get(), 64);
+}
+
 TEST(Sandbox, APoolWithinItFailsAndDoesNotHang) {
   process_pool_executor pool({.max_workers = 1, .sandbox = sandbox{}});
   const auto nested = [] {
