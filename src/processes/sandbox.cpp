@@ -42,7 +42,8 @@ void refuse_threads() {
   while (const dirent* entry = readdir(tasks.get())) threads += entry->d_name[0] != '.';
   if (threads != 1)
     throw std::runtime_error("the sandbox cannot be closed around " + std::to_string(threads) +
-                             " threads: the initializer must not leave any behind");
+                             " threads: neither static initialisation nor the initializer may "
+                             "leave any behind");
 }
 
 void drop_capabilities() {
