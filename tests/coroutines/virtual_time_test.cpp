@@ -86,6 +86,21 @@ TEST(VirtualTime, WaitsForWhatFollowsFromACallElsewhere) {
   });
 }
 
+TEST(VirtualTime, PassesForWhatFollowsFromATaskOfTheLoop) {
+  virtual_run([]() -> task<> {
+    const auto sleeps = []() -> task<int> {
+      co_await plait::sleep(1h);
+      co_return 1;
+    };
+    const auto twice = [](plait::future<int> f) { return 2 * f.get(); };
+    EXPECT_EQ(co_await plait::then(plait::spawn(sleeps()), twice), 2);
+    EXPECT_EQ(co_await plait::then(plait::then(plait::spawn(sleeps()), twice), twice), 4);
+    EXPECT_EQ(co_await plait::timeout(
+                  1s, plait::then(plait::then(plait::to_thread(spin, 1), twice), twice)),
+              4);
+  });
+}
+
 TEST(VirtualTime, WhenAndWhenEachWaitForCallsElsewhere) {
   plait::thread_pool_executor pool(2);
   virtual_run([&]() -> task<> {

@@ -14,6 +14,7 @@
 
 #include <compare>
 #include <cstddef>
+#include <typeinfo>
 
 #include "plait/core/state.hpp"
 
@@ -192,10 +193,14 @@ class promise {
 namespace detail {
 
 struct access {
-  // A promise whose keeper is as good as that of `f`.
-  template <class T>
-  static promise<T> promise_like(const any_future& f) {
-    return promise<T>(f.state_ != nullptr ? f.state_->where() : nullptr);
+  // A promise for what follows from `f`: kept by another engine if that is a call of one, or follows
+  // from one itself. (A task's loop may be the one that will await it.)
+  template <class T, class Before>
+  static promise<T> promise_after(const future<Before>& f) {
+    const state_base* before = f.state_;
+    if (before == nullptr) return promise<T>();
+    const bool follows = typeid(*before) == typeid(state<Before>);
+    return promise<T>(follows ? before->where() : before->identity().where);
   }
   // Takes over one reference.
   template <class T>

@@ -23,7 +23,7 @@ namespace plait {
 template <class T, class F>
 auto then(const future<T>& first, F f) {
   using result = std::invoke_result_t<F, future<T>>;
-  auto next = detail::access::promise_like<std::decay_t<result>>(first);
+  auto next = detail::access::promise_after<std::decay_t<result>>(first);
   auto handle = next.get_future();
   first.add_done_callback([f = std::move(f), next = std::move(next)](future<T> done) mutable {
     if (next.cancelled()) return;
