@@ -71,6 +71,12 @@ std::string state_of(const json& thread) {
 }
 std::string call_of(const json& run) { return short_name(run.value("call", "")); }
 
+// What is awaited beside others without being a task has one around it.
+std::string name_of(const json& task) {
+  const std::string name = short_name(task.value("name", ""));
+  return name == "plait::detail::to_task" ? "(awaitable)" : name;
+}
+
 std::string loop_text(const json& loop, const painter& paint) {
   const int thread = loop.value("thread", 0);
   std::string head = thread != 0 ? fmt::format("Loop on thread {}: ", thread) : "Loop: ";
@@ -88,9 +94,13 @@ std::string loop_text(const json& loop, const painter& paint) {
   std::string text = paint(tone::bold, head) + "\n";
   table rows({"ID", "NAME", "STATE", "WAITS FOR", "SPAWNED"});
   for (const auto& task : loop.at("tasks"))
-    rows.add({std::to_string(task.value("id", 0)), short_name(task.value("name", "")),
-              task.value("state", ""), wait_of(task), place_of(task, "spawned")});
+    rows.add({std::to_string(task.value("id", 0)), name_of(task), task.value("state", ""),
+              wait_of(task), place_of(task, "spawned")});
   if (!rows.empty()) text += rows.str("  ", paint);
+  if (loop.contains("stuck"))
+    text +=
+        "  These wait for each other: no timer, descriptor or call elsewhere will wake one, only "
+        "another\n  thread that submits something to the loop or stops one of them.\n";
   if (const auto more = loop.value("more_tasks", 0); more != 0)
     text += fmt::format("  ... and {}\n", counted(more, "more task"));
   return text;

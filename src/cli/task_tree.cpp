@@ -10,6 +10,7 @@ namespace {
 
 using nlohmann::json;
 
+constexpr const char* adapter = "(T) plait::detail::to_task";
 constexpr std::size_t deepest = 200;  // levels of a drawing that anybody could read
 
 // What is drawn: a line, and lines below it.
@@ -52,7 +53,7 @@ class forest {
     node* at = &top;
     bool first = true;
     for (const auto& coroutine : task.at("coroutines")) {
-      if (first && coroutine.value("function", "") == name) {
+      if (first && short_name(coroutine.value("function", "")) == short_name(name)) {
         top.line = "(T) " + describe_place(coroutine);
       } else {
         at = &at->below.emplace_back(node{describe_place(coroutine), {}});
@@ -65,6 +66,16 @@ class forest {
     add_wait(task, *at);
     path_.erase(index);
     return top;
+  }
+
+  // What is awaited beside others without being a task has one around it, which is not told.
+  void add_task(std::size_t index, node& at) {
+    node below = draw(index);
+    if (below.line.starts_with(adapter) && below.below.size() == 1) {
+      at.below.push_back(std::move(below.below.front()));
+    } else {
+      at.below.push_back(std::move(below));
+    }
   }
 
   void add_wait(const json& task, node& at) {
@@ -80,7 +91,7 @@ class forest {
       if (!others.empty()) below->below.push_back({"...", {}});
       return;
     }
-    for (const auto& other : others) below->below.push_back(draw(other.get<std::size_t>()));
+    for (const auto& other : others) add_task(other.get<std::size_t>(), *below);
   }
 
   const json& tasks_;
@@ -111,6 +122,7 @@ node loop_node(const json& loop) {
   std::string line = thread != 0 ? fmt::format("loop on thread {}: {}", thread, state)
                                  : fmt::format("loop: {}", state);
   if (loop.contains("call")) line += ", has been running " + run_of(loop);
+  if (loop.contains("stuck")) line += "; nothing here can wake its tasks";
   node top{line, forest(loop).roots()};
   if (const auto more = loop.value("more_tasks", 0); more != 0)
     top.below.push_back({fmt::format("... and {} more tasks", more), {}});

@@ -97,7 +97,7 @@ struct loop_core {
         order(options.schedule),
         poll(poller::open(options.poller)),
         timers(clock.now()),
-        view(*q.owner, live, options.stall_after) {}
+        view(q, live, timers, options.stall_after) {}
 
   // A turn of the loop is run_ready(), then, unless that was all, find_more().
   void run_ready() noexcept {

@@ -72,7 +72,7 @@ loop_group_engine::loop_group_engine(const event_loop_group_options& options) {
 }
 
 void loop_group_engine::start(std::size_t index, const std::string& name_prefix) {
-  const std::string number = "-" + std::to_string(index);
+  const std::string number = '-' + std::to_string(index);
   std::string name = name_prefix.substr(0, 15 - std::min<std::size_t>(15, number.size())) + number;
   references_.fetch_add(1, std::memory_order_relaxed);
   try {

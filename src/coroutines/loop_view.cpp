@@ -75,6 +75,7 @@ class reader final : public flow_visitor {
     auto& record = found_.tasks[present_];
     record.suspended = true;
     record.waits_for = wait->waits_for();
+    record.ends_from_within = wait->ends_from_within();
     record.awaited = wait->awaited_state();
     record.held_by = wait->held_by();
     if (record.awaited != nullptr) record.awaited_call = origin_copy(record.awaited->identity());
@@ -143,6 +144,19 @@ void write_tasks(inspection& into, const loop_tasks& found) {
 
 loop_tasks read_tasks(spawned_task* live) { return reader().read(live); }
 
+bool all_end_from_within(const loop_tasks& found) noexcept {
+  return found.more == 0 && !found.tasks.empty() &&
+         std::all_of(found.tasks.begin(), found.tasks.end(),
+                     [](const task_record& t) { return t.suspended && t.ends_from_within; });
+}
+
+// Who asks runs inside the loop: as a job of its own, or in a task, which then is not suspended.
+loop_tasks loop_view::read() const {
+  loop_tasks found = read_tasks(live_);
+  found.stuck = timers_.empty() && queue_.ready.empty() && all_end_from_within(found);
+  return found;
+}
+
 namespace {
 const void* outermost_code(const void* frame, bool linked) noexcept {
   task_promise_base::link at{frame, linked};
@@ -187,7 +201,7 @@ void loop_view::describe(inspection& into) {
         const std::lock_guard hold(shared->mutex);
         if (shared->state == question::open) {
           try {
-            shared->answer = read_tasks(view.live_);
+            shared->answer = view.read();
           } catch (...) {  // no memory: what there is of an answer is one
           }
           shared->state = question::answered;
@@ -204,7 +218,7 @@ void loop_view::describe(inspection& into) {
   const char* state = "not running";
   activity::snapshot seen;
   if (loop_.is_current()) {
-    shared->answer = read_tasks(live_);
+    shared->answer = read();
     shared->state = question::answered;
   } else if (thread_.load(std::memory_order_acquire) != 0) {
     auto* ask = new asking(shared, *this);
@@ -225,6 +239,7 @@ void loop_view::describe(inspection& into) {
   if (shared->state == question::given_up)
     write_thread_state(into, thread_.load(std::memory_order_relaxed));
   if (seen.running) write_run(into, seen);
+  if (shared->answer.stuck) out.field("stuck", "its tasks wait for each other");
   write_tasks(into, shared->answer);
   out.end_object();
 }

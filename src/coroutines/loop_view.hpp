@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "coroutines/timer_wheel.hpp"
 #include "inspect/activity.hpp"
 #include "inspect/registry.hpp"
 #include "inspect/stall_watch.hpp"
@@ -22,6 +23,7 @@ struct task_record {
   std::string name, waits_for;
   job_origin origin;                    // without its name
   bool suspended = false;               // else it runs or is ready to
+  bool ends_from_within = false;        // the wait
   std::vector<const void*> coroutines;  // code of those that await each other, outermost first
   std::size_t more_coroutines = 0;      // left out between the first and the second
   std::vector<std::size_t> awaits;      // indices of records: children, whose futures, whose locks
@@ -34,20 +36,26 @@ struct loop_tasks {
   static constexpr std::size_t most = 10'000;  // that are told; all are counted
   std::vector<task_record> tasks;
   std::size_t more = 0;
+  // All wait for each other: no timer, no descriptor and no other engine will wake one of them.
+  bool stuck = false;
 };
 
 // On the loop's thread.
 loop_tasks read_tasks(spawned_task* live);
+bool all_end_from_within(const loop_tasks& found) noexcept;
 
 // For the trace: the task begins or ends now.
 void trace_life(trace_record::kind what, const spawned_task& task) noexcept;
 
 class loop_view final : public inspected {
  public:
-  loop_view(event_loop& loop, spawned_task* const& live, duration stall_after)
+  loop_view(const loop_queue& queue, spawned_task* const& live, const timer_wheel& timers,
+            duration stall_after)
       : inspected(engine_kind::loop),
-        loop_(loop),
+        queue_(queue),
+        loop_(*queue.owner),
         live_(live),
+        timers_(timers),
         stalls_(running_, thread_, stall_after) {
     enter();
   }
@@ -67,8 +75,11 @@ class loop_view final : public inspected {
 
  private:
   struct question;
+  loop_tasks read() const;  // on the loop's thread
+  const loop_queue& queue_;
   event_loop& loop_;
   spawned_task* const& live_;
+  const timer_wheel& timers_;
   std::atomic<int> thread_{0};
   activity running_;
   stall_watch stalls_;  // the last: it looks at those two

@@ -97,6 +97,23 @@ namespace {
 constexpr std::string_view string_in_full =
     "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >";
 
+// Of a template's instance the symbol also tells what it returns: "void f<int>(int)".
+void remove_result(std::string& name) {
+  if (name.find("operator ") != std::string::npos || name.find("operator<") != std::string::npos ||
+      name.find("operator-") != std::string::npos || name.find("operator>") != std::string::npos)
+    return;
+  int depth = 0;
+  std::size_t space = 0, begin = 0;  // behind the last space, and that before the arguments
+  for (std::size_t i = 0; i < name.size(); ++i) {
+    const char c = name[i];
+    if (c == '(' && depth == 0) begin = space;
+    if (c == '(' || c == '<' || c == '{') ++depth;
+    if (c == ')' || c == '>' || c == '}') --depth;
+    if (c == ' ' && depth == 0) space = i + 1;
+  }
+  if (depth == 0) name.erase(0, begin);
+}
+
 }  // namespace
 
 // A coroutine's code is a function of its own, whose symbol carries the coroutine's:
@@ -112,6 +129,7 @@ std::string readable_name(const char* symbol) {
   if (const auto clone = name.find(" [clone "); clone != std::string::npos) name.resize(clone);
   for (auto at = name.find(string_in_full); at != std::string::npos; at = name.find(string_in_full))
     name.replace(at, string_in_full.size(), "std::string");
+  remove_result(name);
   return name;
 }
 

@@ -149,7 +149,7 @@ class writer {
     if (fd_ >= 0 && mode_ == file_mode::begin && flock(fd_, LOCK_EX | LOCK_NB) != 0) {
       // Another process writes it, perhaps the one that started this one: both asked by one variable.
       close(fd_);
-      path_ += "." + std::to_string(pid_);
+      path_ += '.' + std::to_string(pid_);
       fd_ = open(path_.c_str(), flags, 0666);
     }
     if (fd_ < 0) throw std::system_error(errno, std::generic_category(), "trace to " + path_);

@@ -45,7 +45,7 @@ double cgroup_cpu_quota(const std::string& root) {
   for (std::string line; std::getline(groups, line);) {  // "0::/path" or "4:cpu,cpuacct:/path"
     const auto first = line.find(':'), second = line.find(':', first + 1);
     if (second == std::string::npos || line.find('/', second) != second + 1) continue;
-    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
+    const std::string controllers = ',' + line.substr(first + 1, second - first - 1) + ',';
     const std::string path = line.substr(second + 1);
     if (controllers == ",,")
       least = std::min(least, tightest(mounts, path, quota_v2));

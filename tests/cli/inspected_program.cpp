@@ -51,13 +51,14 @@ plait::task<> block(std::string door) {
 
 plait::task<> await_result_of(plait::future<plait::future<void>> other) { co_await co_await other; }
 
+plait::task<> be_patient() {
+  co_await plait::timeout(std::chrono::hours(2), plait::sleep(std::chrono::hours(1)));
+}
+
 }  // namespace shop
 
-// Two tasks that await each other; they never end, and neither does the program in good order.
-[[noreturn]] void run_in_a_circle(plait::event_loop& loop) {
-  plait::promise<plait::future<void>> second;
-  auto first = loop.spawn(shop::await_result_of(second.get_future()));
-  second.set_value(loop.spawn(shop::wait_for(first)));
+// Runs the loop for as long as standard input is open; the tasks on it never end.
+[[noreturn]] void run_until_told(plait::event_loop& loop) {
   loop.submit([] { std::puts("ready"), std::fflush(stdout); });
   std::thread([] {
     char byte;
@@ -69,11 +70,24 @@ plait::task<> await_result_of(plait::future<plait::future<void>> other) { co_awa
   _exit(1);
 }
 
+// Two tasks that await each other; they never end, and neither does the program in good order.
+[[noreturn]] void run_in_a_circle(plait::event_loop& loop) {
+  plait::promise<plait::future<void>> second;
+  auto first = loop.spawn(shop::await_result_of(second.get_future()));
+  second.set_value(loop.spawn(shop::wait_for(first)));
+  run_until_told(loop);
+}
+
 int main(int argc, char** argv) {
   const std::string_view how = argc > 1 ? argv[1] : "";
   if (how == "--circle") {
     plait::event_loop loop;
     run_in_a_circle(loop);
+  }
+  if (how == "--bounded") {
+    plait::event_loop loop;
+    const auto patient = loop.submit(shop::be_patient);
+    run_until_told(loop);
   }
   plait::process_pool_executor processes(1);
   plait::thread_pool_executor pool({.max_workers = 2, .thread_name_prefix = "shop"});

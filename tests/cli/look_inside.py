@@ -109,6 +109,15 @@ class Pstree(Look):
     def test_a_circle_is_named(self):
         text = self.shown("pstree", self.start("--circle", PLAIT_INSPECT="1").pid)
         self.assertIn("a circle of tasks that await each other", text)
+        self.assertIn("running; nothing here can wake its tasks", text)
+
+    def test_what_is_awaited_without_being_a_task_stands_where_it_is_awaited(self):
+        text = self.shown("pstree", self.start("--bounded", PLAIT_INSPECT="1").pid)
+        self.assertNotIn("nothing here", text)
+        self.assertRegex(text, r"""\(T\) main inspected_program\.cpp:\d+
+    +└── waits for what has [\d.]+ s left until its timeout of 7200 s
+    +└── waits for the rest of a sleep of 3600 s: [\d.]+ s
+""".replace("main", "shop::be_patient"))
 
 
 class Stall(Look):

@@ -136,6 +136,58 @@ TEST(Report, NamesTheTaskThatHoldsTheLockThatAnotherWaitsFor) {
   waiting.get();
 }
 
+plait::task<> take_both(plait::lock& first, plait::lock& second) {
+  const auto one = co_await first.acquire();
+  co_await plait::sleep(std::chrono::milliseconds(1));
+  const auto other = co_await second.acquire();
+}
+plait::task<> take_both_in_two_orders() {
+  plait::lock a, b;
+  co_await plait::gather(take_both(a, b), take_both(b, a));
+}
+plait::task<> await_nothing(plait::event& never) { co_await never.wait(); }
+
+TEST(Report, SaysOfTasksThatWaitForEachOtherThatNothingWakesThem) {
+  inspected_loop loop;
+  auto both = loop->spawn(take_both_in_two_orders());
+  auto third = loop->spawn(await_it(both));
+  while (!loop.tell().contains("stuck")) std::this_thread::yield();
+  EXPECT_EQ(loop.tell().at("tasks").size(), 4U);
+  both.cancel();
+  EXPECT_THROW(third.get(), plait::cancelled_error);
+}
+
+TEST(Report, DoesNotSaySoWhileAnythingElseCould) {
+  const auto is_stuck_beside = [](auto beside, auto end) {
+    plait::event never;
+    inspected_loop loop;
+    auto waits = loop->submit(await_nothing, std::ref(never));
+    const bool alone = loop.tell().contains("stuck");
+    auto other = beside(loop);
+    const bool together = loop.tell().contains("stuck");
+    end();
+    other.cancel();
+    waits.cancel();
+    return std::pair(alone, together);
+  };
+  const std::pair only_alone(true, false);
+  const auto nothing = [] {};
+  EXPECT_EQ(
+      is_stuck_beside([](inspected_loop& loop) { return loop->spawn(sleep_long()); }, nothing),
+      only_alone);
+  plait::promise<void> promise;  // whoever has it may keep it
+  const auto awaits_promise = [&](inspected_loop& loop) {
+    return loop->spawn(await_it(promise.get_future()));
+  };
+  EXPECT_EQ(is_stuck_beside(awaits_promise, nothing), only_alone);
+  gate door;
+  plait::thread_pool_executor pool(1);
+  const auto awaits_call = [&](inspected_loop& loop) {
+    return loop->spawn(await_it(pool.submit(gate::pass, door.name())));
+  };
+  EXPECT_EQ(is_stuck_beside(awaits_call, [&] { door.open(); }), only_alone);
+}
+
 TEST(Report, CountsWhatItDoesNotTell) {
   inspected_loop loop;
   constexpr std::size_t tasks = 12'000;

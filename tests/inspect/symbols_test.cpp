@@ -56,6 +56,15 @@ TEST(Symbols, OfCAreNotTakenForTypes) {
   EXPECT_EQ(plait::detail::readable_name("_Z1fv"), "f()");
 }
 
+TEST(Symbols, OfTemplatesAreToldWithoutWhatTheyReturn) {
+  using plait::detail::readable_name;
+  EXPECT_EQ(readable_name("_Z1fIiEvT_"), "f<int>(int)");  // "void f<int>(int)"
+  EXPECT_EQ(readable_name("_ZN12_GLOBAL__N_11fIiEEmT_"), "(anonymous namespace)::f<int>(int)");
+  EXPECT_EQ(readable_name("_ZNK1a1fEv"), "a::f() const");
+  EXPECT_EQ(readable_name("_ZNK1aclEv"), "a::operator()() const");
+  EXPECT_EQ(readable_name("_ZNK1acvT_IiEEv"), "a::operator int<int>() const");
+}
+
 TEST(ElfFile, NamesTheFunctionAroundEachAddress) {
   const elf_file program("/proc/self/exe");
   const auto all = program.functions();

@@ -14,12 +14,6 @@ using namespace std::chrono_literals;
 using plait::net::buffered_reader;
 using plait::testing::memory_stream_pair;
 
-template <class F>
-auto virtual_run(F program) {
-  plait::testing::virtual_clock clock;
-  return plait::run(program(), {.clock = &clock});
-}
-
 TEST(BufferedReader, ADelimiterThatIsSplitIsFound) {
   for (std::size_t piece = 1; piece < 6; ++piece)
     virtual_run([piece]() -> plait::task<> {

@@ -12,7 +12,7 @@
 #include "plait/coroutines.hpp"
 #include "plait/net.hpp"
 #include "plait/testing/memory_stream.hpp"
-#include "plait/testing/virtual_clock.hpp"
+#include "virtual_run.hpp"
 
 // Two ends that are connected.
 template <class Stream>
@@ -71,17 +71,6 @@ auto run_program(F program) {
   return plait::run(program());
 }
 
-// Awaits, and tells whether that threw an Error; other exceptions go through.
-template <class Error, class Awaitable>
-plait::task<bool> throws(Awaitable awaitable) {
-  try {
-    static_cast<void>(co_await std::move(awaitable));
-  } catch (const Error&) {
-    co_return true;
-  }
-  co_return false;
-}
-
 // The value, or nothing if it was cancelled.
 template <class T>
 plait::task<std::optional<T>> unless_cancelled(plait::future<T> f) {
@@ -90,11 +79,6 @@ plait::task<std::optional<T>> unless_cancelled(plait::future<T> f) {
   } catch (const plait::cancelled_error&) {
     co_return std::nullopt;
   }
-}
-
-// Lets everything run that is ready now, and what that makes ready, and so on a few times.
-inline plait::task<> let_others_run() {
-  for (int i = 0; i < 10; ++i) co_await plait::sleep(plait::duration::zero());
 }
 
 template <class Stream>

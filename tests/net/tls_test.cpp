@@ -22,12 +22,6 @@ using plait::net::tls_verify;
 using plait::testing::memory_stream_options;
 using plait::testing::memory_stream_pair;
 
-template <class F>
-auto virtual_run(F program) {
-  plait::testing::virtual_clock clock;
-  return plait::run(program(), {.clock = &clock});
-}
-
 // What became of both ends of a handshake.
 struct outcome {
   std::optional<tls_stream> client, server;

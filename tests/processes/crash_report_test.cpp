@@ -13,6 +13,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "crash_of.hpp"
+
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define PLAIT_TEST_SANITIZED 1
 #endif
@@ -20,20 +22,6 @@
 namespace {
 
 using plait::process_pool_executor;
-
-void no_core_files() {
-  const rlimit none{0, 0};
-  setrlimit(RLIMIT_CORE, &none);
-}
-
-plait::worker_crashed crash_of(plait::future<int> f) {
-  try {
-    f.get();
-  } catch (const plait::worker_crashed& e) {
-    return e;
-  }
-  throw std::logic_error("the call did not crash");
-}
 
 bool names(const plait::worker_crashed& e, const std::string& function) {
   return std::any_of(e.frames().begin(), e.frames().end(),

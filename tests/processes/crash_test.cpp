@@ -15,14 +15,12 @@
 #include <string>
 #include <vector>
 
+#include "crash_of.hpp"
+
 namespace {
 
 using plait::process_pool_executor;
 
-void no_core_files() {
-  const rlimit none{0, 0};
-  setrlimit(RLIMIT_CORE, &none);
-}
 int twice(int n) { return 2 * n; }
 int own_pid() { return getpid(); }
 int exit_with(int status) { std::exit(status); }
@@ -31,15 +29,6 @@ int die_of(int signal_number) {
   signal(signal_number, SIG_DFL);
   raise(signal_number);
   return 0;
-}
-
-plait::worker_crashed crash_of(plait::future<int> f) {
-  try {
-    f.get();
-  } catch (const plait::worker_crashed& e) {
-    return e;
-  }
-  throw std::logic_error("the call did not crash");
 }
 
 TEST(Crash, TheVerdictSaysHowTheWorkerDied) {

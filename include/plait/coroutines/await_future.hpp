@@ -23,6 +23,7 @@ class future_awaiter_base : public waiter {
  public:
   bool await_ready() const noexcept { return false; }
   std::string waits_for() const final;
+  bool ends_from_within() const noexcept final { return !elsewhere_ && awaited_->is_submitted(); }
   const state_base* awaited_state() const noexcept final { return awaited_; }
 
  protected:

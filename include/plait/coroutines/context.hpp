@@ -192,6 +192,8 @@ class waiter : public job {
   // of 1.2 s", "a place in a full queue"), and the flows that run inside the wait.
   virtual std::string waits_for() const = 0;
   virtual void visit_children(flow_visitor&) const {}
+  // Whether nothing but a task of this loop, or a stop, can end the wait: no time, kernel or thread.
+  virtual bool ends_from_within() const noexcept { return false; }
   // The state that the wait is for, if it is for one.
   virtual const state_base* awaited_state() const noexcept { return nullptr; }
   // The number() of the flow that has what is waited for, if one is known to.

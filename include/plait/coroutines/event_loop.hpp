@@ -63,7 +63,7 @@ class event_loop final : public local_executor, private detail::blocking_policy 
   void run();
   // Starts the task on this loop and runs it until it ends.
   template <class T>
-  T run_until_complete(task<T> t);
+  [[gnu::always_inline]] T run_until_complete(task<T> t);
 
   // As every executor's. If f is a coroutine function (it returns a task), the future is that of
   // the task's result, and f and args live as long as the task runs.
@@ -184,7 +184,7 @@ inline event_loop::configured event_loop::with(call_options options) noexcept {
 }
 
 template <class T>
-T event_loop::run_until_complete(task<T> t) {
+inline T event_loop::run_until_complete(task<T> t) {
   check_may_run();
   auto result = spawn(std::move(t));
   run_until(*detail::access::get(static_cast<const any_future&>(result)));

@@ -29,6 +29,7 @@ namespace detail {
 class gather_base : public child_owner {
  public:
   std::string waits_for() const final;
+  bool ends_from_within() const noexcept final { return true; }
 
  protected:
   gather_base() = default;

@@ -30,6 +30,7 @@ namespace detail {
 class race_base : public child_owner {
  public:
   std::string waits_for() const final;
+  bool ends_from_within() const noexcept final { return true; }
 
  protected:
   race_base() = default;

@@ -11,7 +11,7 @@ namespace plait {
 // threw. Tasks that it spawned and left behind are stopped and waited for, as asyncio.run does.
 // Throws would_deadlock on a thread where a loop runs already.
 template <class T>
-T run(task<T> main, event_loop_options options = {}) {
+[[gnu::always_inline]] inline T run(task<T> main, event_loop_options options = {}) {
   event_loop loop(options);
   return loop.run_until_complete(std::move(main));
 }

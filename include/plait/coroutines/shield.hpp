@@ -40,6 +40,7 @@ class shield_awaiter final : public child_owner {
   T await_resume() { return child_->take(); }
 
   std::string waits_for() const override { return "what is shielded from stops"; }
+  bool ends_from_within() const noexcept override { return true; }
   void visit_children(flow_visitor& visitor) const override { visitor.visit(child_->flow()); }
 
  private:

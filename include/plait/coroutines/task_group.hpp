@@ -84,6 +84,7 @@ class group_core : public child_owner {
   bool finish();
 
   std::string waits_for() const final;
+  bool ends_from_within() const noexcept final { return true; }
   void visit_children(flow_visitor& visitor) const final;
 
  protected:

@@ -21,6 +21,7 @@ class listed_waiter : public waiter {
   void granted() noexcept { resume_soon(); }
   // Out of its line: what it waited for goes away, and the wait ends as if stopped.
   virtual void abandon() noexcept { give_up(); }
+  bool ends_from_within() const noexcept final { return true; }
   std::uint64_t flow_number() const noexcept { return flow().number(); }
 
   listed_waiter* previous;  // belongs to the line, as `next` does; stale in the first

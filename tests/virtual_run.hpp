@@ -1,4 +1,4 @@
-// tests/coroutines/virtual_run.hpp: a program of tasks, run to its end in virtual time.
+// tests/virtual_run.hpp: a program of tasks, run to its end in virtual time.
 #pragma once
 
 #include <chrono>
