@@ -167,7 +167,9 @@ void watch_for_crashes(crash_note& note) noexcept {
   if ((theirs.ss_flags & SS_DISABLE) == 0 || sigaltstack(&own, nullptr) != 0)
     munmap(stack, stack_size);  // the program brought one
   note_of_this_process = &note;
+  const bool is_installed = owner != 0;  // by the worker that forked the pool we are of
   owner = getpid();
+  if (is_installed) return;
   struct sigaction ours {};
   ours.sa_sigaction = on_crash;
   ours.sa_flags = SA_SIGINFO | SA_ONSTACK;

@@ -1,4 +1,4 @@
-// How this program becomes a zygote: after its static initialisation, before its main.
+// How this program becomes a zygote or a worker: after its static initialisation, before its main.
 //
 // The C library's start function is replaced by one that hands it another main. Definitions in the
 // program, or in a library before the C library, win; the original is the next one. The definition
@@ -14,6 +14,7 @@
 #include <cstdlib>
 
 #include "plait/processes/process_pool_executor.hpp"
+#include "processes/launch.hpp"
 #include "processes/zygote.hpp"
 
 namespace plait {
@@ -21,17 +22,21 @@ namespace plait {
 void run_worker_if_requested() {
   const char* request = std::getenv(detail::zygote_variable);
   if (request == nullptr) return;
+  char role = 0;
   int fd = -1, parent = 0;
   std::uint64_t nonce = 0;
-  if (std::sscanf(request, "%d:%d:%" SCNx64, &fd, &parent, &nonce) != 3) return;
-  // Anybody can set a variable; only the pool that started us is at the other end of that socket.
+  if (std::sscanf(request, "%c:%d:%d:%" SCNx64, &role, &fd, &parent, &nonce) != 4) return;
+  // Anybody can set a variable; only who started us is at the other end of that socket.
   ucred peer{};
   socklen_t size = sizeof peer;
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid != parent ||
       parent != getppid())
     return;
   unsetenv(detail::zygote_variable);  // programs that a call starts are not workers
-  detail::run_zygote(fd, parent, nonce);
+  using detail::launch_environment;
+  if (role == static_cast<char>(launch_environment::role::worker))
+    detail::run_started_worker(fd, parent);
+  detail::run_zygote(fd, parent, nonce, detail::zygote_origin::exec);
 }
 
 namespace {

@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -15,12 +14,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cinttypes>
 #include <cstdio>
 #include <cstring>
 #include <random>
 
 #include "processes/greeting_wire.hpp"
+#include "processes/launch.hpp"
+#include "processes/module_table.hpp"
 #include "processes/process_engine.hpp"
 
 namespace plait::detail {
@@ -57,21 +57,6 @@ void write_all(int fd, const char* bytes, std::size_t n) noexcept {
   }
 }
 
-// The environment with our variable added, as exec wants it.
-class zygote_environment {
- public:
-  explicit zygote_environment(std::string setting) : setting_(std::move(setting)) {
-    for (char** e = environ; *e != nullptr; ++e) pointers_.push_back(*e);
-    pointers_.push_back(setting_.data());
-    pointers_.push_back(nullptr);
-  }
-  char** get() noexcept { return pointers_.data(); }
-
- private:
-  std::string setting_;
-  std::vector<char*> pointers_;
-};
-
 }  // namespace
 
 // ---- the loop ----------------------------------------------------------------------------------
@@ -89,6 +74,7 @@ void process_engine::manage() noexcept {
     fail_pending();
     reject_impossible();
   }
+  launched_.release();  // also if that failed
   end_zygote();
   groups_.reset();
   free_kept_message_memory();
@@ -100,6 +86,7 @@ void process_engine::manage_until_done() {
   watch(alarm_.get(), alarm_tag);
   start_zygote();
   out_of_memory_kills_ = out_of_memory_kills();
+  launched_.release();
   for (;;) {
     start_workers();
     if (closing_.load(std::memory_order_seq_cst) &&
@@ -243,34 +230,9 @@ void process_engine::start_zygote() {
   descriptor_pair sockets = make_socket_pair();
   std::random_device entropy;
   nonce_ = static_cast<std::uint64_t>(entropy()) << 32 | entropy();
-  constexpr int fd_there = 3;
-  char setting[80];
-  std::snprintf(setting, sizeof setting, "%s=%d:%d:%" PRIx64, zygote_variable, fd_there, getpid(),
-                nonce_);
-  zygote_environment environment(setting);
-
-  posix_spawn_file_actions_t files;
-  posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_adddup2(&files, sockets.theirs.get(), fd_there);
-  posix_spawn_file_actions_addclosefrom_np(&files, fd_there + 1);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t all, none;
-  sigfillset(&all);
-  sigemptyset(&none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-  char* arguments[] = {program_invocation_name, nullptr};
-  const int error = posix_spawn(&zygote_pid_, "/proc/self/exe", &files, &attributes, arguments,
-                                environment.get());
-  posix_spawn_file_actions_destroy(&files);
-  posix_spawnattr_destroy(&attributes);
-  if (error != 0) {
-    errno = error;
-    throw_errno("cannot start this program again as the workers' supervisor");
-  }
+  module_list();  // a fork has all that is loaded now
+  zygote_pid_ = options_.start == start_method::fork ? fork_zygote(sockets.theirs, nonce_)
+                                                     : spawn_zygote(sockets.theirs, nonce_);
   zygote_ = std::move(sockets.ours);
   zygote_ready_ = false;
   zygote_deadline_ = monotonic_ns() + start_limit;
@@ -282,22 +244,18 @@ void process_engine::greet() {
   greeting hello{};
   hello.nonce = nonce_;
   hello.depth = nesting_depth + 1;
-  hello.modules = known_modules();
+  hello.start = options_.start;
   if (options_.initializer != nullptr)
     hello.profile.initializer = token_of(reinterpret_cast<const void*>(options_.initializer));
   hello.profile.sandbox = options_.sandbox;
   hello.profile.limits = options_.limits;
   if (groups_ != nullptr) hello.profile.control_groups = groups_->folder();
   hello.profile.measures_memory = options_.max_rss_per_child != 0;
-  {
-    const std::lock_guard hold(mutex_);
-    known_modules_ = hello.modules.size();
-  }
   encoder packet;
   encode_greeting(packet, hello);
-  const int fds[] = {page_file_.get(), doorbell_.get()};
+  const int fds[] = {page_file_.get(), doorbell_.get(), module_list()};
   if (packet.size() > max_greeting ||
-      !send_packet(zygote_.get(), packet.data(), packet.size(), fds, 2, 0))
+      !send_packet(zygote_.get(), packet.data(), packet.size(), fds, 3, 0))
     throw_errno("cannot greet the workers' supervisor");
 }
 
@@ -318,6 +276,7 @@ void process_engine::heed(const zygote_report& report, descriptor handle) {
   using kind = zygote_report::kind;
   if (report.what == kind::ready) {
     zygote_ready_ = report.nonce == nonce_;
+    start_.store(report.start, std::memory_order_relaxed);
     return;
   }
   if (report.what == kind::refused)

@@ -3,6 +3,20 @@
 #include "processes/worker_limits.hpp"
 
 namespace plait::detail {
+namespace {
+
+const char* name_of(start_method start) noexcept {
+  switch (start) {
+    case start_method::spawn:
+      return "spawn";
+    case start_method::fork:
+      return "fork";
+    default:
+      return "forkserver";
+  }
+}
+
+}  // namespace
 
 void process_engine::describe(inspection& into) {
   struct row {
@@ -35,6 +49,7 @@ void process_engine::describe(inspection& into) {
   auto& out = into.out;
   out.begin_object();
   out.field("max_workers", number(limit()));
+  out.field("start", name_of(now.start));
   out.field("queued", number(now.queued));
   out.field("unfinished", number(now.unfinished));
   out.field("started", number(now.started));

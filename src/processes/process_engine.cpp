@@ -7,9 +7,11 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <stdexcept>
 
 #include "inspect/trace_record.hpp"
 #include "plait/threads/cpu_count.hpp"
+#include "processes/launch.hpp"
 #include "processes/reply_batch.hpp"
 #include "processes/sandbox_walls.hpp"
 #include "processes/worker_limits.hpp"
@@ -32,6 +34,13 @@ unsigned watch_forks() {
 constexpr std::int64_t queued_ns_a_worker = 200'000;  // enough to hide the way there and back
 
 process_pool_options checked(process_pool_options options) {
+  if (!options.sandbox) {
+    options.start = chosen_start(options.start);
+  } else if (options.start == start_method::fork) {
+    throw std::invalid_argument(
+        "process_pool_options: start_method::fork gives workers this program's memory; a sandbox "
+        "would hide nothing");
+  }
   if (options.sandbox) options.sandbox = detail::checked(std::move(*options.sandbox));
   return options;
 }
@@ -74,6 +83,9 @@ process_engine::process_engine(process_pool_options options)
     throw broken_executor("process pools are nested more than " +
                           std::to_string(max_nesting_depth) + " deep");
   check_limits(options_);
+  if (const char* objection = objection_to_fork();
+      options_.start == start_method::fork && objection != nullptr)
+    throw broken_executor(objection);
   page_file_ = make_memfd("plait-pool", sizeof(pool_page));
   page_ = static_cast<pool_page*>(map_shared(page_file_.get(), sizeof(pool_page)));
   if (options_.sandbox) seal(page_file_.get(), page_access::read);
@@ -81,7 +93,6 @@ process_engine::process_engine(process_pool_options options)
   alarm_ = make_eventfd();
   events_ = descriptor(epoll_create1(EPOLL_CLOEXEC));
   if (!events_) throw_errno("epoll_create1");
-  known_modules_ = known_modules().size();
   if (std::getenv(zygote_variable) != nullptr) {
     // Static initialisation in a process that will be a zygote; or a main that should not run.
     closed_ = true;
@@ -105,6 +116,7 @@ process_engine::process_engine(process_pool_options options)
     throw;
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (options_.start == start_method::fork) launched_.acquire();  // it sees our memory of now
   inspected::enter();
   entered_ = true;
 }
@@ -241,12 +253,6 @@ void process_engine::enqueue(remote_job& job) {
   {
     wake_list wakes;
     std::unique_lock hold(mutex_);
-    if (module_of(job.entry_) >= known_modules_) [[unlikely]] {
-      hold.unlock();
-      job.cancelled();
-      throw function_not_found(
-          "the function's library was opened after the pool was created: create the pool later");
-    }
     if (closed_) [[unlikely]] {
       hold.unlock();
       refuse(job);
@@ -565,6 +571,7 @@ process_pool_statistics process_engine::statistics() {
   now.queued = pending_.size();
   now.started = started_;
   now.crashed = crashed_;
+  now.start = start_.load(std::memory_order_relaxed);
   for (std::size_t i = 0; i < seat_count_; ++i) {
     const seat& s = seat_at(i);
     if (s.state == seat::life::empty) continue;

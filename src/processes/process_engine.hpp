@@ -16,6 +16,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <semaphore>
 #include <string>
 #include <thread>
 #include <vector>
@@ -212,7 +213,6 @@ class process_engine final : public inspected {
   bool zygote_ready_ = false;
   std::int64_t zygote_deadline_ = 0;
   std::uint64_t nonce_ = 0;
-  std::size_t known_modules_ = 0;  // guarded by the mutex
   unsigned failed_starts_ = 0;
   std::unique_ptr<control_groups> groups_;
   std::uint64_t last_number_ = 0;          // of a worker
@@ -220,6 +220,9 @@ class process_engine final : public inspected {
   std::int64_t start_pause_until_ = 0;
   bool dismissed_ = false;
   std::int64_t dismissal_deadline_ = 0;
+
+  std::atomic<start_method> start_{options_.start};  // what workers are really started by
+  std::counting_semaphore<2> launched_{0};           // the first zygote has been, or cannot be
 
   bool entered_ = false;  // among those that can be looked at
   std::mutex join_mutex_;

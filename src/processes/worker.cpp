@@ -59,6 +59,7 @@ class worker {
 
   [[noreturn]] void run() {
     pthread_atfork(nullptr, nullptr, [] { is_stray = true; });
+    is_stray = false;  // of a pool within a worker, by start_method::fork
     shared_.pid.store(getpid(), std::memory_order_relaxed);
     shared_.life.store(worker_life::initializing, std::memory_order_relaxed);
     watch_for_crashes(shared_.crash);

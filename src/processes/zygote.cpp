@@ -16,9 +16,15 @@
 #include <cerrno>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 #include <memory>
+#include <system_error>
+#include <vector>
 
+#include "plait/processes/errors.hpp"
 #include "processes/greeting_wire.hpp"
+#include "processes/launch.hpp"
+#include "processes/module_table.hpp"
 #include "processes/worker.hpp"
 
 namespace plait::detail {
@@ -27,6 +33,11 @@ std::uint32_t nesting_depth = 0;
 bool is_zygote_or_worker = false;
 
 namespace {
+
+void die_with_parent(pid_t parent) noexcept {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(0);  // it died before the line above
+}
 
 struct child {
   std::uint32_t seat, generation;
@@ -44,10 +55,12 @@ resource_usage usage_of(const rusage& used) noexcept {
 
 class zygote {
  public:
-  zygote(int socket, std::uint64_t nonce) : socket_(socket), nonce_(nonce) {}
+  zygote(int socket, std::uint64_t nonce, zygote_origin origin)
+      : socket_(socket), nonce_(nonce), origin_(origin) {}
 
   [[noreturn]] void run() {
     prctl(PR_SET_NAME, "plait-zygote");
+    fcntl(socket_, F_SETFD, FD_CLOEXEC);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     signal(SIGINT, SIG_IGN);
     sigset_t deaths;
@@ -81,26 +94,43 @@ class zygote {
     descriptor fds[max_sent];
     std::size_t count = 0;
     const long n = receive_packet(socket_, buffer.get(), max_greeting, fds, &count, 0);
-    if (n <= 0 || count != 2) return false;
+    if (n <= 0 || count != 3) return false;
+    greeting_.assign(buffer.get(), buffer.get() + n);
     decoder from(buffer.get(), static_cast<std::size_t>(n));
     const greeting hello = decode_greeting(from);
     profile_ = hello.profile;
     nesting_depth = hello.depth;
+    start_ = hello.start;
+    if (start_ == start_method::forkserver && threads_here() > 1) start_ = start_method::spawn;
     pool_ = static_cast<pool_page*>(
         map_shared(fds[0].get(), sizeof(pool_page), nullptr,
                    profile_.sandbox ? page_access::read : page_access::read_and_write));
+    page_file_ = std::move(fds[0]);
     doorbell_ = fds[1].release();
     zygote_report answer{};
     answer.what = zygote_report::kind::ready;
     answer.nonce = nonce_;
     answer.pid = getpid();
-    const std::string differences = adopt_modules(hello.modules);
+    answer.start = start_;
+    module_list_ = descriptor(fcntl(fds[2].get(), F_DUPFD_CLOEXEC, 3));
+    std::string differences;
+    if (origin_ == zygote_origin::fork)
+      adopt_own_modules(std::move(fds[2]));
+    else
+      differences = adopt_modules(std::move(fds[2]));
     if (hello.nonce != nonce_ || !differences.empty()) {
       answer.what = zygote_report::kind::refused;
       differences.copy(answer.text, sizeof answer.text - 1);
     }
     report(answer);
     return answer.what == zygote_report::kind::ready;
+  }
+
+  // More than one, if a static initialiser started some: a fork would have none of them.
+  static std::size_t threads_here() {
+    std::error_code unknown;
+    const std::filesystem::directory_iterator tasks("/proc/self/task", unknown);
+    return static_cast<std::size_t>(std::distance(tasks, std::filesystem::directory_iterator()));
   }
 
   void obey() {
@@ -122,9 +152,7 @@ class zygote {
       answer.status = EMFILE;
       return report(answer);
     }
-    const pid_t self = getpid();
-    const pid_t pid = fork();
-    if (pid == 0) become_worker(self, fds);
+    const pid_t pid = start_ == start_method::spawn ? start_anew(fds) : fork_worker(fds);
     if (pid < 0) {
       answer.what = zygote_report::kind::not_spawned;
       answer.status = errno;
@@ -138,9 +166,39 @@ class zygote {
     report(answer, handle.get());
   }
 
+  pid_t fork_worker(descriptor* fds) {
+    const pid_t self = getpid();
+    const pid_t pid = fork();
+    if (pid == 0) become_worker(self, fds);
+    return pid;
+  }
+
+  // What it needs to know waits for it in a socket. A fork first, so that there is no moment at which
+  // our death would leave it alive.
+  pid_t start_anew(descriptor* fds) {
+    try {
+      const descriptor_pair sockets = make_socket_pair();
+      const int with[] = {page_file_.get(), doorbell_, module_list_.get(), fds[0].get(),
+                          fds[1].get()};
+      if (!send_packet(sockets.ours.get(), greeting_.data(), greeting_.size(), with, 5, 0))
+        return -1;
+      launch_environment environment(launch_environment::role::worker, nonce_);
+      const pid_t self = getpid();
+      const pid_t pid = fork();
+      if (pid != 0) return pid;
+      die_with_parent(self);
+      sigset_t none;
+      sigemptyset(&none);
+      sigprocmask(SIG_SETMASK, &none, nullptr);
+      exec_worker(sockets.theirs.get(), fds[2].get(), environment);
+    } catch (const std::system_error& e) {
+      errno = e.code().value();
+      return -1;
+    }
+  }
+
   [[noreturn]] void become_worker(pid_t parent, descriptor* fds) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) _exit(0);  // it died before the line above
+    die_with_parent(parent);
     prctl(PR_SET_NAME, "plait-worker");
     prctl(PR_SET_CHILD_SUBREAPER, 0);
     close(socket_);
@@ -150,6 +208,8 @@ class zygote {
     sigprocmask(SIG_SETMASK, &none, nullptr);
     dup2(fds[2].get(), STDERR_FILENO);
     fds[2] = descriptor();
+    page_file_ = descriptor();
+    module_list_ = descriptor();
     worker_setup setup{};
     setup.shared = static_cast<channel*>(map_shared(fds[0].get(), sizeof(channel)));
     fds[0] = descriptor();
@@ -208,23 +268,58 @@ class zygote {
 
   const int socket_;
   const std::uint64_t nonce_;
+  const zygote_origin origin_;
   int death_notices_ = -1;
   int doorbell_ = -1;
   pool_page* pool_ = nullptr;
   worker_profile profile_;
+  start_method start_ = start_method::forkserver;
+  std::vector<std::byte> greeting_;  // and what goes with it, for workers that are started anew
+  descriptor page_file_, module_list_;
   std::vector<child> children_;
 };
 
 }  // namespace
 
-void run_zygote(int socket, int parent, std::uint64_t nonce) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(0);
+void run_zygote(int socket, int parent, std::uint64_t nonce, zygote_origin origin) {
+  die_with_parent(parent);
   is_zygote_or_worker = true;
   try {
-    zygote(socket, nonce).run();
+    zygote(socket, nonce, origin).run();
   } catch (const std::exception& e) {
     dprintf(STDERR_FILENO, "plait: the workers' supervisor cannot go on: %s\n", e.what());
+  }
+  _exit(1);
+}
+
+void run_started_worker(int socket, int parent) {
+  die_with_parent(parent);
+  is_zygote_or_worker = true;
+  prctl(PR_SET_NAME, "plait-worker");
+  signal(SIGINT, SIG_IGN);
+  __fpurge(stdout);
+  try {
+    const descriptor from_zygote(socket);
+    const auto buffer = std::make_unique<std::byte[]>(max_greeting);
+    descriptor fds[max_sent];
+    std::size_t count = 0;
+    const long n = receive_packet(socket, buffer.get(), max_greeting, fds, &count, 0);
+    if (n <= 0 || count != 5) _exit(1);
+    decoder from(buffer.get(), static_cast<std::size_t>(n));
+    const greeting hello = decode_greeting(from);
+    nesting_depth = hello.depth;
+    const std::string differences = adopt_modules(std::move(fds[2]));
+    if (!differences.empty()) throw image_mismatch(differences + "restart it");
+    worker_setup setup{};
+    setup.pool = static_cast<pool_page*>(map_shared(fds[0].get(), sizeof(pool_page)));
+    setup.doorbell = fds[1].release();
+    setup.shared = static_cast<channel*>(map_shared(fds[3].get(), sizeof(channel)));
+    setup.socket = std::move(fds[4]);
+    setup.profile = hello.profile;
+    for (descriptor& mapped : fds) mapped = descriptor();
+    run_worker(std::move(setup));
+  } catch (const std::exception& e) {
+    dprintf(STDERR_FILENO, "plait: a worker cannot start: %s\n", e.what());
   }
   _exit(1);
 }

@@ -1,31 +1,33 @@
-// The process that workers are forked from: this program, entered before main, with one thread.
+// The process that workers come from, and their parent: it alone reaps them, and reports how each
+// died. It has one thread, and where it comes from depends on the pool's start method.
 //
-//   pool ──posix_spawn──▶ zygote ──fork──▶ worker, worker ...
+//   forkserver  pool ──posix_spawn──▶ zygote ──fork──▶ worker     (this program, entered before main)
+//   spawn       pool ──posix_spawn──▶ zygote ──fork, exec──▶ worker
+//   fork        pool ──fork──▶ zygote ──fork──▶ worker
 //
-// It holds nothing of the user's program but what static initialisation builds, so forking it is
-// safe and costs 0.1 ms. It is the workers' parent: it alone reaps them, and reports how each died.
-// If the pool's process ends in any way the kernel kills the zygote, and then the workers.
+// It holds nothing of the user's program but what static initialisation builds (or, of a fork, what
+// the user chose to have), so forking it is safe and costs 0.1 ms. If the pool's process ends in any
+// way the kernel kills the zygote, and then the workers.
 //
 // Packets over one SOCK_SEQPACKET socket. The pool sends `greeting` first, encoded, then commands;
-// the zygote answers with reports. Its end of file ends the zygote.
+// the zygote answers with reports. Its end of file ends the zygote. A worker that is started by exec
+// gets the same greeting from the zygote, with its own descriptors added.
 #pragma once
 
 #include <cstdint>
-#include <string>
-#include <vector>
 
 #include "plait/processes/errors.hpp"
-#include "processes/module_table.hpp"
+#include "plait/processes/process_pool_options.hpp"
 #include "processes/worker_profile.hpp"
 
 namespace plait::detail {
 
-// Sent with the descriptors of the pool's page and of its doorbell.
+// Sent with the descriptors of the pool's page, of its doorbell and of its list of modules.
 struct greeting {
   std::uint64_t nonce;
   worker_profile profile;
   std::uint32_t depth;  // of pools within pools' workers
-  std::vector<module_identity> modules;
+  start_method start;
 };
 
 // spawn: "fork a worker for this seat", with descriptors: channel, the worker's socket, its stderr.
@@ -43,11 +45,12 @@ struct zygote_report {
   std::int32_t pid;
   std::int32_t status;   // died: as wait() gives it; not_spawned: errno
   std::uint64_t nonce;   // ready
+  start_method start;    // ready: how workers will be started
   resource_usage usage;  // died
   char text[400];        // refused
 };
 
-// The environment variable that makes a zygote of this program: "fd:parent's pid:nonce".
+// The environment variable that makes a zygote or a worker of this program: launch.cpp.
 inline constexpr char zygote_variable[] = "PLAIT_WORKER";
 // How many pools this process is within: 0 in the user's program, 1 in a worker of its pool ...
 extern std::uint32_t nesting_depth;
@@ -55,6 +58,10 @@ inline constexpr std::uint32_t max_nesting_depth = 10;
 // True once a zygote was entered here: in it, and in the workers that it forked.
 extern bool is_zygote_or_worker;
 
-[[noreturn]] void run_zygote(int socket, int parent, std::uint64_t nonce);
+// Where a zygote's memory comes from.
+enum class zygote_origin { exec, fork };
+[[noreturn]] void run_zygote(int socket, int parent, std::uint64_t nonce, zygote_origin origin);
+// In this program, started anew by a zygote.
+[[noreturn]] void run_started_worker(int socket, int parent);
 
 }  // namespace plait::detail

@@ -440,6 +440,8 @@ TEST(ProcessPool, RefusesZeroWorkers) {
 process_pool_executor static_pool{1};
 TEST(ProcessPool, AStaticPoolWorksAndIsRefusedInsideItsOwnWorkers) {
   EXPECT_EQ(static_pool.submit(twice, 4).get(), 8);
+  if (static_pool.statistics().start == plait::start_method::fork)
+    GTEST_SKIP() << "workers were forked before it was there";
   const auto said = static_pool.submit([]() -> std::string {
     try {
       static_pool.submit(twice, 1);

@@ -34,6 +34,7 @@ struct process_pool_statistics {
   std::size_t unfinished;  // calls without a result, queued ones included
   std::size_t started;     // workers that were ever started
   std::size_t crashed;     // workers that died running a call
+  start_method start;      // as in the options, but for a fallback
 };
 
 class process_pool_executor {

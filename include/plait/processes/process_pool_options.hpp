@@ -11,9 +11,22 @@
 
 namespace plait {
 
+// Where a worker comes from. docs/processes.md compares them.
+enum class start_method : unsigned char {
+  // This program is started once more as a supervisor, after static initialisation and before main;
+  // workers are forks of it. If a static initialiser starts a thread, the pool falls back to spawn.
+  forkserver,
+  // Each worker is this program started anew: a few milliseconds, and an address layout of its own.
+  spawn,
+  // The supervisor is a fork of this process as it is when the pool is made: workers see its memory
+  // of then. Locks that other threads hold at that moment stay locked for ever in the workers.
+  fork,
+};
+
 struct process_pool_options {
   // The most workers at once; 0: usable_cpu_count(). They start as calls need them.
   std::size_t max_workers = 0;
+  start_method start = start_method::forkserver;
   // Runs in each new worker before its first call. If it throws or dies three times in a row,
   // the pool fails with initializer_failed.
   void (*initializer)() = nullptr;
