@@ -126,10 +126,10 @@ std::string pool_text(const json& pool, const painter& paint) {
 std::string process_pool_text(const json& pool, const painter& paint) {
   std::string text =
       paint(tone::bold,
-            fmt::format("Process pool: {} of at most {}, {} queued, {} crashed so far",
+            fmt::format("Process pool: {} of at most {} by {}, {} queued, {} crashed so far",
                         counted(static_cast<std::int64_t>(pool.at("workers").size()), "worker"),
-                        pool.value("max_workers", 0), pool.value("queued", 0),
-                        pool.value("crashed", 0))) +
+                        pool.value("max_workers", 0), pool.value("start", "forkserver"),
+                        pool.value("queued", 0), pool.value("crashed", 0))) +
       "\n";
   table rows({"PID", "STATE", "CALL", "FOR", "SUBMITTED"});
   for (const auto& worker : pool.at("workers"))

@@ -81,9 +81,11 @@ void seal(int memfd, page_access for_others) {
   if (fcntl(memfd, F_ADD_SEALS, seals) != 0) throw_errno("cannot seal shared memory");
 }
 
-void* map_shared(int fd, std::size_t size, void* at, page_access pages) {
-  void* memory = mmap(at, size, pages == page_access::read ? PROT_READ : PROT_READ | PROT_WRITE,
-                      MAP_SHARED | MAP_POPULATE | (at != nullptr ? MAP_FIXED : 0), fd, 0);
+void* map_shared(int fd, std::size_t size, mapping how) {
+  const int protection = how.pages == page_access::read ? PROT_READ : PROT_READ | PROT_WRITE;
+  const int flags = MAP_SHARED | (how.tables == page_tables::now ? MAP_POPULATE : 0) |
+                    (how.at != nullptr ? MAP_FIXED : 0);
+  void* memory = mmap(how.at, size, protection, flags, fd, 0);
   if (memory == MAP_FAILED) throw_errno("mmap");
   return memory;
 }

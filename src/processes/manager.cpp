@@ -377,7 +377,8 @@ void process_engine::start_worker(seat& s) {
   descriptor file = make_memfd("plait-worker", sizeof(channel));
   seal(file.get(), page_access::read_and_write);  // nobody can take its pages from under us
   descriptor_pair sockets = make_socket_pair(), errors = make_pipe();
-  auto* shared = static_cast<channel*>(map_shared(file.get(), sizeof(channel), s.shared));
+  auto* shared = static_cast<channel*>(
+      map_shared(file.get(), sizeof(channel), {.at = s.shared, .tables = page_tables::as_touched}));
   if (s.shared == nullptr) {  // pollers read it without the mutex, so it is written once
     s.shared = shared;
     seat_count_.store(s.index + 1, std::memory_order_release);

@@ -1,9 +1,9 @@
 #include "processes/module_list.hpp"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 
 #include <cstring>
+#include <system_error>
 
 namespace plait::detail {
 namespace {
@@ -18,7 +18,10 @@ module_list_writer::module_list_writer()
     : file_(make_memfd("plait-modules", module_list_size)),
       page_(static_cast<module_list_page*>(map_shared(file_.get(), module_list_size))) {
   // No worker tells another what to open. Before Linux 5.1 that is not to be had.
-  fcntl(file_.get(), F_ADD_SEALS, F_SEAL_FUTURE_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+  try {
+    seal(file_.get(), page_access::read);
+  } catch (const std::system_error&) {
+  }
 }
 
 module_list_writer::~module_list_writer() { munmap(page_, module_list_size); }

@@ -39,6 +39,11 @@ void die_with_parent(pid_t parent) noexcept {
   if (getppid() != parent) _exit(0);  // it died before the line above
 }
 
+pool_page* map_page(int fd, const worker_profile& profile) {
+  const auto access = profile.sandbox ? page_access::read : page_access::read_and_write;
+  return static_cast<pool_page*>(map_shared(fd, sizeof(pool_page), {.pages = access}));
+}
+
 struct child {
   std::uint32_t seat, generation;
   pid_t pid;
@@ -102,9 +107,7 @@ class zygote {
     nesting_depth = hello.depth;
     start_ = hello.start;
     if (start_ == start_method::forkserver && threads_here() > 1) start_ = start_method::spawn;
-    pool_ = static_cast<pool_page*>(
-        map_shared(fds[0].get(), sizeof(pool_page), nullptr,
-                   profile_.sandbox ? page_access::read : page_access::read_and_write));
+    pool_ = map_page(fds[0].get(), profile_);
     page_file_ = std::move(fds[0]);
     doorbell_ = fds[1].release();
     zygote_report answer{};
@@ -211,7 +214,8 @@ class zygote {
     page_file_ = descriptor();
     module_list_ = descriptor();
     worker_setup setup{};
-    setup.shared = static_cast<channel*>(map_shared(fds[0].get(), sizeof(channel)));
+    setup.shared = static_cast<channel*>(
+        map_shared(fds[0].get(), sizeof(channel), {.tables = page_tables::as_touched}));
     fds[0] = descriptor();
     setup.socket = std::move(fds[1]);
     setup.pool = pool_;
@@ -311,9 +315,10 @@ void run_started_worker(int socket, int parent) {
     const std::string differences = adopt_modules(std::move(fds[2]));
     if (!differences.empty()) throw image_mismatch(differences + "restart it");
     worker_setup setup{};
-    setup.pool = static_cast<pool_page*>(map_shared(fds[0].get(), sizeof(pool_page)));
+    setup.pool = map_page(fds[0].get(), hello.profile);
     setup.doorbell = fds[1].release();
-    setup.shared = static_cast<channel*>(map_shared(fds[3].get(), sizeof(channel)));
+    setup.shared = static_cast<channel*>(
+        map_shared(fds[3].get(), sizeof(channel), {.tables = page_tables::as_touched}));
     setup.socket = std::move(fds[4]);
     setup.profile = hello.profile;
     for (descriptor& mapped : fds) mapped = descriptor();
