@@ -81,7 +81,7 @@ void seal(int memfd, page_access for_others) {
   if (fcntl(memfd, F_ADD_SEALS, seals) != 0) throw_errno("cannot seal shared memory");
 }
 
-void* map_shared(int fd, std::size_t size, mapping how) {
+void* map_shared(int fd, std::size_t size, mapping_options how) {
   const int protection = how.pages == page_access::read ? PROT_READ : PROT_READ | PROT_WRITE;
   const int flags = MAP_SHARED | (how.tables == page_tables::now ? MAP_POPULATE : 0) |
                     (how.at != nullptr ? MAP_FIXED : 0);

@@ -41,13 +41,13 @@ void seal(int memfd, page_access for_others);
 // A page that is entered into the page tables as it is touched costs 0.5 us more then, and nothing
 // if it never is.
 enum class page_tables { now, as_touched };
-struct mapping {
+struct mapping_options {
   void* at = nullptr;  // replacing what is there; null: anywhere
   page_access pages = page_access::read_and_write;
   page_tables tables = page_tables::now;
 };
 // Shared. Throws std::system_error.
-void* map_shared(int fd, std::size_t size, mapping how = {});
+void* map_shared(int fd, std::size_t size, mapping_options how = {});
 
 inline constexpr std::size_t max_sent = 65;  // a large message and what it names
 // One packet, with descriptors; false with errno set.
