@@ -6,7 +6,7 @@
 
 namespace plait::detail {
 
-inline constexpr std::size_t max_greeting = 16 * 1024;
+inline constexpr std::size_t max_greeting = 128 * 1024;
 
 inline void encode_greeting(encoder& to, const greeting& hello) {
   to.write_plain(hello.nonce);
