@@ -1,4 +1,4 @@
-// What `plait ps` shows of a pool: its workers, the call that each runs, and for how long.
+// What a pool tells of itself. What `plait ps` shows: its workers, the call that each runs, and for how long.
 #include "processes/process_engine.hpp"
 #include "processes/worker_limits.hpp"
 
@@ -17,6 +17,33 @@ const char* name_of(start_method start) noexcept {
 }
 
 }  // namespace
+
+std::vector<int> process_engine::worker_pids() {
+  const std::lock_guard hold(mutex_);
+  std::vector<int> pids;
+  for (std::size_t i = 0; i < seat_count_; ++i)
+    if (seat_at(i).state != seat::life::empty)
+      if (const int pid = pid_of(seat_at(i))) pids.push_back(pid);
+  return pids;
+}
+
+process_pool_statistics process_engine::statistics() {
+  const std::lock_guard hold(mutex_);
+  process_pool_statistics now{};
+  now.unfinished = unfinished_.load(std::memory_order_relaxed);
+  now.queued = pending_.size();
+  now.started = started_;
+  now.crashed = crashed_;
+  now.start = start_.load(std::memory_order_relaxed);
+  for (std::size_t i = 0; i < seat_count_; ++i) {
+    const seat& s = seat_at(i);
+    if (s.state == seat::life::empty) continue;
+    ++now.workers;
+    for (std::uint32_t q = s.harvested; q != s.placed; ++q)
+      now.queued += s.slot_of(q).state.load(std::memory_order_relaxed) == slot_state::queued;
+  }
+  return now;
+}
 
 void process_engine::describe(inspection& into) {
   struct row {

@@ -283,6 +283,11 @@ TEST(StartSpawn, EachWorkerHasALayoutOfItsOwn) {
   EXPECT_NE(pool.submit(place).get(), pool.submit(place).get());
 }
 
+TEST(StartFork, IsRefusedForASandbox) {
+  const plait::process_pool_options both{.start = start_method::fork, .sandbox = plait::sandbox{}};
+  EXPECT_THROW(process_pool_executor{both}, std::invalid_argument);
+}
+
 TEST(StartFork, IsRefusedUnderThreadSanitizer) {
   if (!is_tsan()) GTEST_SKIP() << "not here";
   try {
