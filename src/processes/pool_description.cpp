@@ -1,4 +1,4 @@
-// What a pool tells of itself. What `plait ps` shows: its workers, the call that each runs, and for how long.
+// What a pool tells of itself: pids, numbers, and what `plait ps` shows of its workers.
 #include "processes/process_engine.hpp"
 #include "processes/worker_limits.hpp"
 
