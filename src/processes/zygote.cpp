@@ -7,7 +7,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -58,6 +57,14 @@ resource_usage usage_of(const rusage& used) noexcept {
           count(used.ru_minflt), count(used.ru_majflt)};
 }
 
+// Rung by a handler: a signalfd would miss what a thread of a static initialiser is interrupted by.
+int death_bell = -1;
+void ring_death_bell(int) noexcept {
+  const int before = errno;
+  ring(death_bell);
+  errno = before;
+}
+
 class zygote {
  public:
   zygote(int socket, std::uint64_t nonce, zygote_origin origin)
@@ -68,21 +75,19 @@ class zygote {
     fcntl(socket_, F_SETFD, FD_CLOEXEC);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     signal(SIGINT, SIG_IGN);
-    sigset_t deaths;
-    sigemptyset(&deaths);
-    sigaddset(&deaths, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &deaths, nullptr);
-    signal(SIGCHLD, SIG_DFL);
-    death_notices_ = signalfd(-1, &deaths, SFD_CLOEXEC | SFD_NONBLOCK);
+    death_bell = make_eventfd().release();
+    struct sigaction action {};
+    action.sa_handler = ring_death_bell;
+    action.sa_flags = SA_RESTART;
+    sigaction(SIGCHLD, &action, nullptr);
     __fpurge(stdout);  // what static initialisers wrote, the user's program has written as well
     if (!receive_greeting()) end();
     for (;;) {
-      pollfd watched[] = {{socket_, POLLIN, 0}, {death_notices_, POLLIN, 0}};
+      pollfd watched[] = {{socket_, POLLIN, 0}, {death_bell, POLLIN, 0}};
       if (poll(watched, 2, -1) < 0 && errno != EINTR) end();
       if (watched[1].revents != 0) {
-        signalfd_siginfo ignored;
-        while (read(death_notices_, &ignored, sizeof ignored) > 0) {
-        }
+        std::uint64_t ignored;
+        [[maybe_unused]] const auto n = read(death_bell, &ignored, sizeof ignored);
         reap();
       }
       if (watched[0].revents != 0) obey();
@@ -205,7 +210,8 @@ class zygote {
     prctl(PR_SET_NAME, "plait-worker");
     prctl(PR_SET_CHILD_SUBREAPER, 0);
     close(socket_);
-    close(death_notices_);
+    signal(SIGCHLD, SIG_DFL);
+    close(death_bell);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -273,7 +279,6 @@ class zygote {
   const int socket_;
   const std::uint64_t nonce_;
   const zygote_origin origin_;
-  int death_notices_ = -1;
   int doorbell_ = -1;
   pool_page* pool_ = nullptr;
   worker_profile profile_;
