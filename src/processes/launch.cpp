@@ -119,9 +119,7 @@ const char* objection_to_fork() noexcept {
   return "start_method::fork: ThreadSanitizer does not follow a program with threads into a fork";
 }
 
-void exec_worker(int socket, int errors, launch_environment& environment) noexcept {
-  // A socket above the target cannot be hit by the first dup2: ours all are.
-  dup2(errors, STDERR_FILENO);
+void exec_worker(int socket, launch_environment& environment) noexcept {
   if (socket == launch_socket) {
     fcntl(socket, F_SETFD, 0);
   } else {

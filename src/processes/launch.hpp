@@ -41,6 +41,6 @@ start_method chosen_start(start_method asked);
 const char* objection_to_fork() noexcept;
 
 // In a forked child: becomes this program started anew, in that role, with that environment.
-[[noreturn]] void exec_worker(int socket, int errors, launch_environment& environment) noexcept;
+[[noreturn]] void exec_worker(int socket, launch_environment& environment) noexcept;
 
 }  // namespace plait::detail

@@ -17,6 +17,8 @@
 #include <cstdio>
 #include <cstring>
 #include <random>
+#include <system_error>
+#include <utility>
 
 #include "processes/greeting_wire.hpp"
 #include "processes/launch.hpp"
@@ -95,6 +97,7 @@ void process_engine::manage_until_done() {
       if (!dismissed_) dismiss_workers();
       if (all_gone()) return;
     }
+    prepare_channel();
     sleep_until_event();
     harvest_ready();
     reject_impossible();
@@ -373,10 +376,24 @@ std::size_t process_engine::workers_on_their_way() const noexcept {
   return n;
 }
 
+channel_files channel_files::make() {
+  channel_files files{make_memfd("plait-worker", sizeof(channel)), make_socket_pair(), make_pipe()};
+  seal(files.memory.get(), page_access::read_and_write);  // nobody can take its pages from under us
+  return files;
+}
+
+// When there is nothing else to do. If it cannot be had now, the next worker will say so.
+void process_engine::prepare_channel() noexcept {
+  if (prepared_ || closing_.load(std::memory_order_relaxed) || !zygote_ready_) return;
+  try {
+    prepared_ = channel_files::make();
+  } catch (const std::system_error&) {
+  }
+}
+
 void process_engine::start_worker(seat& s) {
-  descriptor file = make_memfd("plait-worker", sizeof(channel));
-  seal(file.get(), page_access::read_and_write);  // nobody can take its pages from under us
-  descriptor_pair sockets = make_socket_pair(), errors = make_pipe();
+  auto [file, sockets, errors] =
+      prepared_ ? *std::exchange(prepared_, std::nullopt) : channel_files::make();
   auto* shared = static_cast<channel*>(
       map_shared(file.get(), sizeof(channel), {.at = s.shared, .tables = page_tables::as_touched}));
   if (s.shared == nullptr) {  // pollers read it without the mutex, so it is written once

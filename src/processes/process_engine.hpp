@@ -16,6 +16,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <semaphore>
 #include <string>
 #include <thread>
@@ -149,6 +150,7 @@ class process_engine final : public inspected {
   void end_zygote();
   void start_workers();
   void start_worker(seat& s);
+  void prepare_channel() noexcept;
   std::size_t task_limit() const noexcept;  // of the worker that is started
   std::size_t workers_on_their_way() const noexcept;
   seat* empty_seat();
@@ -209,6 +211,7 @@ class process_engine final : public inspected {
 
   // The manager's alone.
   int zygote_pid_ = -1;
+  std::optional<channel_files> prepared_;  // for the next worker
   descriptor zygote_;
   bool zygote_ready_ = false;
   std::int64_t zygote_deadline_ = 0;

@@ -19,6 +19,13 @@ inline constexpr std::size_t tail_size = 8 * 1024;
 // Why a worker is killed by its own pool.
 enum class sentence : std::uint8_t { none, timeout, deadline, killed, terminated };
 
+// What a new worker is given: made in advance, since that takes as long as waking it.
+struct channel_files {
+  descriptor memory;
+  descriptor_pair sockets, errors;
+  static channel_files make();  // throws std::system_error
+};
+
 // Guarded by the engine's mutex, but for what is atomic. Only the manager makes a seat empty or fills
 // it, so it may look at `state` for that without the mutex.
 struct seat {

@@ -18,6 +18,7 @@
 #include <filesystem>
 #include <memory>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "plait/processes/errors.hpp"
@@ -47,6 +48,33 @@ struct child {
   std::uint32_t seat, generation;
   pid_t pid;
 };
+
+// A process that waits for its seat: forking it took most of the time that a new worker takes.
+struct waiting_worker {
+  pid_t pid = 0;
+  descriptor socket;
+};
+
+void unblock_signals() noexcept {
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+// In a waiting worker: until it has a channel, a socket and a standard error of its own. When the
+// zygote goes without a word, so does it.
+void await_seat(worker_setup& setup, descriptor from_zygote) {
+  prctl(PR_SET_NAME, "plait-spare");
+  descriptor fds[max_sent];
+  std::size_t count = 0;
+  char byte;
+  if (receive_packet(from_zygote.get(), &byte, 1, fds, &count, 0) <= 0 || count != 3) _exit(0);
+  prctl(PR_SET_NAME, "plait-worker");
+  dup2(fds[2].get(), STDERR_FILENO);
+  setup.shared = static_cast<channel*>(
+      map_shared(fds[0].get(), sizeof(channel), {.tables = page_tables::as_touched}));
+  setup.socket = std::move(fds[1]);
+}
 
 resource_usage usage_of(const rusage& used) noexcept {
   const auto span = [](const timeval& t) {
@@ -83,6 +111,7 @@ class zygote {
     __fpurge(stdout);  // what static initialisers wrote, the user's program has written as well
     if (!receive_greeting()) end();
     for (;;) {
+      if (!spare_died_) prepare_spare();
       pollfd watched[] = {{socket_, POLLIN, 0}, {death_bell, POLLIN, 0}};
       if (poll(watched, 2, -1) < 0 && errno != EINTR) end();
       if (watched[1].revents != 0) {
@@ -90,7 +119,10 @@ class zygote {
         [[maybe_unused]] const auto n = read(death_bell, &ignored, sizeof ignored);
         reap();
       }
-      if (watched[0].revents != 0) obey();
+      if (watched[0].revents == 0) continue;
+      spare_died_ = false;
+      prepare_spare();
+      obey();
     }
   }
 
@@ -160,10 +192,10 @@ class zygote {
       answer.status = EMFILE;
       return report(answer);
     }
-    const pid_t pid = start_ == start_method::spawn ? start_anew(fds) : fork_worker(fds);
+    const pid_t pid = assign_spare(fds);
     if (pid < 0) {
       answer.what = zygote_report::kind::not_spawned;
-      answer.status = errno;
+      answer.status = spare_error_;
       return report(answer);
     }
     children_.push_back({command.seat, command.generation, pid});
@@ -174,60 +206,62 @@ class zygote {
     report(answer, handle.get());
   }
 
-  pid_t fork_worker(descriptor* fds) {
+  // At a time when no other worker's descriptors are open here.
+  void prepare_spare() {
+    if (spare_.pid > 0) return;
+    try {
+      descriptor_pair sockets = make_socket_pair();
+      const pid_t pid = start_ == start_method::spawn ? start_anew(sockets) : fork_worker(sockets);
+      spare_error_ = errno;
+      if (pid > 0) spare_ = {pid, std::move(sockets.ours)};
+    } catch (const std::system_error& e) {
+      spare_error_ = e.code().value();
+    }
+  }
+
+  // Its process, which has its seat from now on; -1 with spare_error_ if there is none.
+  pid_t assign_spare(const descriptor* fds) {
+    const waiting_worker taken = std::exchange(spare_, {});
+    if (taken.pid <= 0) return -1;
+    const int seat[] = {fds[0].get(), fds[1].get(), fds[2].get()};
+    if (send_packet(taken.socket.get(), "", 1, seat, 3, 0)) return taken.pid;
+    spare_error_ = errno;
+    return -1;
+  }
+
+  pid_t fork_worker(descriptor_pair& sockets) {
     const pid_t self = getpid();
     const pid_t pid = fork();
-    if (pid == 0) become_worker(self, fds);
-    return pid;
+    if (pid != 0) return pid;
+    die_with_parent(self);
+    prctl(PR_SET_CHILD_SUBREAPER, 0);
+    sockets.ours = descriptor();
+    close(socket_);
+    signal(SIGCHLD, SIG_DFL);
+    close(death_bell);
+    page_file_ = descriptor();
+    module_list_ = descriptor();
+    unblock_signals();
+    worker_setup setup{};
+    setup.pool = pool_;
+    setup.doorbell = doorbell_;
+    setup.profile = std::move(profile_);
+    await_seat(setup, std::move(sockets.theirs));
+    run_worker(std::move(setup));
   }
 
   // What it needs to know waits for it in a socket. A fork first, so that there is no moment at which
   // our death would leave it alive.
-  pid_t start_anew(descriptor* fds) {
-    try {
-      const descriptor_pair sockets = make_socket_pair();
-      const int with[] = {page_file_.get(), doorbell_, module_list_.get(), fds[0].get(),
-                          fds[1].get()};
-      if (!send_packet(sockets.ours.get(), greeting_.data(), greeting_.size(), with, 5, 0))
-        return -1;
-      launch_environment environment(launch_environment::role::worker, nonce_);
-      const pid_t self = getpid();
-      const pid_t pid = fork();
-      if (pid != 0) return pid;
-      die_with_parent(self);
-      sigset_t none;
-      sigemptyset(&none);
-      sigprocmask(SIG_SETMASK, &none, nullptr);
-      exec_worker(sockets.theirs.get(), fds[2].get(), environment);
-    } catch (const std::system_error& e) {
-      errno = e.code().value();
-      return -1;
-    }
-  }
-
-  [[noreturn]] void become_worker(pid_t parent, descriptor* fds) {
-    die_with_parent(parent);
-    prctl(PR_SET_NAME, "plait-worker");
-    prctl(PR_SET_CHILD_SUBREAPER, 0);
-    close(socket_);
-    signal(SIGCHLD, SIG_DFL);
-    close(death_bell);
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, nullptr);
-    dup2(fds[2].get(), STDERR_FILENO);
-    fds[2] = descriptor();
-    page_file_ = descriptor();
-    module_list_ = descriptor();
-    worker_setup setup{};
-    setup.shared = static_cast<channel*>(
-        map_shared(fds[0].get(), sizeof(channel), {.tables = page_tables::as_touched}));
-    fds[0] = descriptor();
-    setup.socket = std::move(fds[1]);
-    setup.pool = pool_;
-    setup.doorbell = doorbell_;
-    setup.profile = profile_;
-    run_worker(std::move(setup));
+  pid_t start_anew(const descriptor_pair& sockets) {
+    const int with[] = {page_file_.get(), doorbell_, module_list_.get()};
+    if (!send_packet(sockets.ours.get(), greeting_.data(), greeting_.size(), with, 3, 0)) return -1;
+    launch_environment environment(launch_environment::role::worker, nonce_);
+    const pid_t self = getpid();
+    const pid_t pid = fork();
+    if (pid != 0) return pid;
+    die_with_parent(self);
+    unblock_signals();
+    exec_worker(sockets.theirs.get(), environment);
   }
 
   void reap() {
@@ -236,7 +270,13 @@ class zygote {
     for (pid_t pid; (pid = wait4(-1, &status, WNOHANG, &used)) > 0;) {
       const auto dead = std::find_if(children_.begin(), children_.end(),
                                      [pid](const child& c) { return c.pid == pid; });
-      if (dead == children_.end()) continue;  // a worker's own child, orphaned
+      if (dead == children_.end()) {  // a worker's own child, orphaned; or the spare one
+        if (pid == spare_.pid) {
+          spare_ = {};
+          spare_died_ = true;  // as the next one may: when there is need of it, and not before
+        }
+        continue;
+      }
       zygote_report r{};
       r.what = zygote_report::kind::died;
       r.seat = dead->seat;
@@ -262,8 +302,8 @@ class zygote {
     for (char *at = list, *end = nullptr;; at = end) {
       const auto pid = static_cast<pid_t>(std::strtol(at, &end, 10));
       if (end == at) return;
-      if (std::none_of(children_.begin(), children_.end(),
-                       [pid](const child& c) { return c.pid == pid; }))
+      if (pid != spare_.pid && std::none_of(children_.begin(), children_.end(),
+                                            [pid](const child& c) { return c.pid == pid; }))
         kill(pid, SIGKILL);
     }
   }
@@ -271,6 +311,7 @@ class zygote {
   [[noreturn]] void end() {
     for (const child& c : children_) kill(c.pid, SIGKILL);
     children_.clear();
+    spare_ = {};
     do kill_strays();  // whose own children become ours as they die
     while (waitpid(-1, nullptr, 0) > 0);
     _exit(0);
@@ -286,6 +327,9 @@ class zygote {
   std::vector<std::byte> greeting_;  // and what goes with it, for workers that are started anew
   descriptor page_file_, module_list_;
   std::vector<child> children_;
+  waiting_worker spare_;
+  int spare_error_ = 0;  // why there is none
+  bool spare_died_ = false;
 };
 
 }  // namespace
@@ -304,29 +348,27 @@ void run_zygote(int socket, int parent, std::uint64_t nonce, zygote_origin origi
 void run_started_worker(int socket, int parent) {
   die_with_parent(parent);
   is_zygote_or_worker = true;
-  prctl(PR_SET_NAME, "plait-worker");
   signal(SIGINT, SIG_IGN);
   __fpurge(stdout);
   try {
-    const descriptor from_zygote(socket);
+    descriptor from_zygote(fcntl(socket, F_DUPFD_CLOEXEC, launch_socket + 1));
+    close(socket);
     const auto buffer = std::make_unique<std::byte[]>(max_greeting);
     descriptor fds[max_sent];
     std::size_t count = 0;
-    const long n = receive_packet(socket, buffer.get(), max_greeting, fds, &count, 0);
-    if (n <= 0 || count != 5) _exit(1);
+    const long n = receive_packet(from_zygote.get(), buffer.get(), max_greeting, fds, &count, 0);
+    if (n <= 0 || count != 3) _exit(1);
     decoder from(buffer.get(), static_cast<std::size_t>(n));
-    const greeting hello = decode_greeting(from);
+    greeting hello = decode_greeting(from);
     nesting_depth = hello.depth;
     const std::string differences = adopt_modules(std::move(fds[2]));
     if (!differences.empty()) throw image_mismatch(differences + "restart it");
     worker_setup setup{};
     setup.pool = map_page(fds[0].get(), hello.profile);
+    fds[0] = descriptor();
     setup.doorbell = fds[1].release();
-    setup.shared = static_cast<channel*>(
-        map_shared(fds[3].get(), sizeof(channel), {.tables = page_tables::as_touched}));
-    setup.socket = std::move(fds[4]);
-    setup.profile = hello.profile;
-    for (descriptor& mapped : fds) mapped = descriptor();
+    setup.profile = std::move(hello.profile);
+    await_seat(setup, std::move(from_zygote));
     run_worker(std::move(setup));
   } catch (const std::exception& e) {
     dprintf(STDERR_FILENO, "plait: a worker cannot start: %s\n", e.what());
