@@ -13,4 +13,5 @@
 #include "plait/processes/process_pool_executor.hpp"
 #include "plait/processes/sandbox.hpp"
 #include "plait/processes/shared_array.hpp"
+#include "plait/processes/this_call.hpp"
 #include "plait/processes/worker_limits.hpp"

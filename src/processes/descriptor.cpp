@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -49,6 +50,14 @@ descriptor make_memfd(const char* name, std::size_t size) {
     }
   }
   return file;
+}
+
+bool holds_for_good(int fd, std::size_t n) noexcept {
+  struct stat s {};
+  const int seals = fcntl(fd, F_GET_SEALS);
+  if (n == 0 || seals < 0 || (seals & F_SEAL_SHRINK) == 0 || fstat(fd, &s) != 0) return false;
+  return s.st_size > 0 && static_cast<std::uint64_t>(s.st_size) >= n &&
+         static_cast<std::uint64_t>(s.st_blocks) >= (n + 511) / 512;
 }
 
 descriptor make_eventfd() {

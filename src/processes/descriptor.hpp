@@ -26,6 +26,9 @@ class descriptor {
 
 // All close on exec, numbered from 3. Throw std::system_error.
 descriptor make_memfd(const char* name, std::size_t size);  // may be sealed
+// Whether a file that another process made has n bytes, all of them there, and cannot lose them:
+// it is sealed against shrinking. Only then is mapping it no danger (SIGBUS).
+bool holds_for_good(int fd, std::size_t n) noexcept;
 descriptor make_eventfd();
 struct descriptor_pair {
   descriptor ours, theirs;

@@ -29,6 +29,7 @@ call_limits::call_limits(const process_call_options& options) noexcept
     : asked_timeout(options.timeout), asked_deadline(options.deadline), retries(options.retries) {
   if (options.timeout != duration::max())
     timeout_ns = std::max<std::int64_t>(options.timeout.count(), 0);
+  stop_first_ns = std::max<std::int64_t>(options.stop_first.count(), 0);
   if (options.deadline != duration::max()) deadline = time_from_now(options.deadline);
 }
 
@@ -45,9 +46,50 @@ bool process_engine::kill(remote_job& job) noexcept {
   wake_list wakes;
   const std::lock_guard hold(mutex_);
   if (job.place_ != remote_job::place::placed) return false;
+  call_limits* limits = job.limits_.get();
+  if (limits != nullptr && limits->stop_first_ns != 0 && ask_to_stop(job)) {
+    ask_before_kill(*limits, sentence::killed, monotonic_ns());
+    next_limit_ = std::min(next_limit_, limits->kill_at);
+    ring(alarm_.get());
+    return true;
+  }
   const bool hit = condemn(seat_at(job.seat_), job.sequence_, sentence::killed);
   dispatch(wakes);
   return hit;
+}
+
+bool process_engine::stop(remote_job& job, bool hears) noexcept {
+  if (in_a_forked_child()) return false;
+  if (withdraw(job)) return true;
+  const std::lock_guard hold(mutex_);
+  if (job.place_ != remote_job::place::placed || !ask_to_stop(job)) return false;
+  // It has been asked: it does not begin once more.
+  if (call_limits* limits = job.limits_.get()) limits->retries = 0;
+  return hears ||
+         seat_at(job.seat_).shared->hears.load(std::memory_order_seq_cst) == 1 + job.sequence_;
+}
+
+// C9. False if it does not run.
+bool process_engine::ask_to_stop(remote_job& job) noexcept {
+  seat& s = seat_at(job.seat_);
+  if (s.slot_of(job.sequence_).state.load(std::memory_order_acquire) != slot_state::running)
+    return false;
+  auto& word = s.shared->pool.stop;
+  word.store(1 + job.sequence_, std::memory_order_seq_cst);
+  futex_wake(word);  // no more than a look into a table if nobody listens
+  return true;
+}
+
+void process_engine::ask_before_kill(call_limits& limits, sentence why, std::int64_t now) noexcept {
+  if (limits.asked == 0) {
+    limits.asked = static_cast<std::uint8_t>(why);
+    limits.kill_at = add_ns(now, limits.stop_first_ns);
+  }
+}
+
+std::exception_ptr remote_job::stopped_because() const {
+  if (limits_ == nullptr || limits_->asked == 0) return nullptr;
+  return process_engine::sentence_of(*this, static_cast<sentence>(limits_->asked));
 }
 
 bool process_engine::condemn(seat& s, std::uint32_t sequence, sentence why) noexcept {
@@ -60,6 +102,12 @@ bool process_engine::condemn(seat& s, std::uint32_t sequence, sentence why) noex
   if (state == slot_state::queued || state == slot_state::done || state == slot_state::failed)
     return false;
   // It runs. Or its worker has scribbled over the state: then its end is the only cure.
+  s.condemned_call = sequence;
+  end_worker(s, why);
+  return true;
+}
+
+void process_engine::end_worker(seat& s, sentence why) noexcept {
   s.condemned = why;
   if (s.state == seat::life::alive) {
     s.state = seat::life::retiring;
@@ -68,7 +116,6 @@ bool process_engine::condemn(seat& s, std::uint32_t sequence, sentence why) noex
   signal_condemned(s);
   start_requested_ = true;  // its successor, and the calls that were taken back
   ring(alarm_.get());
-  return true;
 }
 
 void process_engine::signal_condemned(seat& s) noexcept {
@@ -86,13 +133,14 @@ std::exception_ptr process_engine::sentence_of(const remote_job& job, sentence w
     case sentence::timeout:
       return std::make_exception_ptr(task_timeout(what + " ran longer than its timeout of " +
                                                   to_text(limits->asked_timeout) +
-                                                  " and was killed"));
+                                                  " and was ended"));
     case sentence::deadline:
       return std::make_exception_ptr(task_timeout(what + " was killed when its deadline of " +
                                                   to_text(limits->asked_deadline) + " had passed"));
     case sentence::terminated:
       return std::make_exception_ptr(task_killed(what + " was killed by the shutdown of its pool"));
     case sentence::killed:
+    case sentence::overwrote:
       break;
   }
   return std::make_exception_ptr(task_killed(what + " was killed by kill()"));
@@ -126,11 +174,24 @@ void process_engine::enforce_limits() {
       remote_job& job = *limits->job;
       std::int64_t due = add_ns(now, limits->timeout_ns);
       bool runs = false;
+      if (limits->asked != 0) {  // for the last time
+        if (now >= limits->kill_at && job.place_ == remote_job::place::placed)
+          condemn(seat_at(job.seat_), job.sequence_, static_cast<sentence>(limits->asked));
+        else
+          next_limit_ = std::min(next_limit_, limits->kill_at);
+        continue;
+      }
       if (job.place_ == remote_job::place::placed) {
         const slot& at = seat_at(job.seat_).slot_of(job.sequence_);
         const std::int64_t began = at.began.load(std::memory_order_acquire);
-        runs = at.state.load(std::memory_order_acquire) == slot_state::running;
-        if (runs && began != 0) due = add_ns(began, limits->timeout_ns);
+        runs = at.state.load(std::memory_order_acquire) != slot_state::queued;
+        if (runs && limits->seen_running == call_limits::never) limits->seen_running = now;
+        // C6: it cannot have begun later than we saw it run
+        if (runs)
+          due =
+              add_ns(std::min(began != 0 ? began : now, limits->seen_running), limits->timeout_ns);
+        else
+          limits->seen_running = call_limits::never;
       }
       const bool too_long = now >= due;
       if (!too_long && now < limits->deadline) {
@@ -141,8 +202,13 @@ void process_engine::enforce_limits() {
         settle(job);
         failures.push_back({&job, late(job)});
       } else if (job.place_ == remote_job::place::placed) {
-        condemn(seat_at(job.seat_), job.sequence_,
-                too_long ? sentence::timeout : sentence::deadline);
+        const sentence why = too_long ? sentence::timeout : sentence::deadline;
+        if (limits->stop_first_ns != 0 && ask_to_stop(job)) {
+          ask_before_kill(*limits, why, now);
+          next_limit_ = std::min(next_limit_, limits->kill_at);
+        } else {
+          condemn(seat_at(job.seat_), job.sequence_, why);
+        }
       }
     }
     dispatch(wakes);

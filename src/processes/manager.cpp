@@ -44,21 +44,6 @@ void drain(int eventfd) noexcept {
   [[maybe_unused]] const auto n = read(eventfd, &ignored, sizeof ignored);
 }
 
-void write_all(int fd, const char* bytes, std::size_t n) noexcept {
-  while (n != 0) {
-    const auto written = write(fd, bytes, n);
-    if (written < 0 && errno == EAGAIN) {
-      pollfd ready{fd, POLLOUT, 0};
-      poll(&ready, 1, -1);
-    } else if (written < 0 && errno != EINTR) {
-      return;  // closed or broken: the tail still has it
-    } else if (written > 0) {
-      bytes += written;
-      n -= static_cast<std::size_t>(written);
-    }
-  }
-}
-
 }  // namespace
 
 // ---- the loop ----------------------------------------------------------------------------------
@@ -79,6 +64,7 @@ void process_engine::manage() noexcept {
   launched_.release();  // also if that failed
   end_zygote();
   groups_.reset();
+  errors_.drain();
   free_kept_message_memory();
   release();
 }
@@ -100,6 +86,7 @@ void process_engine::manage_until_done() {
     prepare_channel();
     sleep_until_event();
     harvest_ready();
+    pass_on_errors();
     reject_impossible();
     rebalance();
     enforce_limits();
@@ -124,8 +111,10 @@ std::int64_t process_engine::sleep_limit_ns() {
   {
     const std::lock_guard hold(mutex_);
     until = std::min({until, next_limit_, patient_until_});
+    if (unfinished_.load(std::memory_order_relaxed) != 0) until = std::min(until, next_look_);
   }
   until = std::min(until, kept_message_memory_expires());
+  if (!errors_.empty()) until = std::min(until, now + error_stream::retry_ns);
   if (unbalanced()) until = std::min(until, now + balance_interval);
   return until == INT64_MAX ? until : std::max<std::int64_t>(until - now, 0);
 }
@@ -189,6 +178,7 @@ void process_engine::keep_deadlines() {
   }
   lose_patience(now);
   kill_without_handles();
+  if (unfinished_.load(std::memory_order_relaxed) != 0) look_at_sleepers(now);
   if (dismissed_ && now >= dismissal_deadline_) {
     dismissal_deadline_ = INT64_MAX;
     for (std::size_t i = 0; i < seat_count_; ++i)
@@ -288,8 +278,11 @@ void process_engine::heed(const zygote_report& report, descriptor handle) {
   if (report.seat >= seat_count_) return;
   seat& s = seat_at(report.seat);
   if (s.state == seat::life::empty || s.generation != report.generation) return;
-  s.pid = report.pid;
   s.usage = report.usage;
+  {
+    const std::lock_guard hold(mutex_);
+    s.pid = report.pid;
+  }
   if (report.what == kind::spawned) {
     const std::lock_guard hold(mutex_);
     s.handle = std::move(handle);
@@ -400,9 +393,9 @@ void process_engine::start_worker(seat& s) {
     s.shared = shared;
     seat_count_.store(s.index + 1, std::memory_order_release);
   }
-  s.number = shared->number = ++last_number_;
+  s.number = shared->pool.number = ++last_number_;
   if (groups_ != nullptr) groups_->make(s.number);
-  watch(errors.ours.get(), errors_tag | std::uint64_t{s.index} << 8);
+  if (listens_to_errors_) watch(errors.ours.get(), errors_tag | std::uint64_t{s.index} << 8);
   const zygote_command command{zygote_command::kind::spawn, s.index, s.generation + 1};
   const int fds[] = {file.get(), sockets.theirs.get(), errors.theirs.get()};
   if (!send_packet(zygote_.get(), &command, sizeof command, fds, 3, 0))
@@ -421,6 +414,8 @@ void process_engine::start_worker(seat& s) {
   s.enclosed = false;
   s.condemned = sentence::none;
   s.signalled = false;
+  s.odd_since = 0;
+  s.dead = false;
   s.pid = 0;
   s.socket = std::move(sockets.ours);
   s.arena = {};
@@ -447,7 +442,7 @@ bool process_engine::is_worn_out(const seat& s) const noexcept {
 void process_engine::retire(seat& s, wake_list& wakes) noexcept {
   s.state = seat::life::retiring;
   --alive_;
-  s.shared->leave.store(std::uint64_t{1} + s.placed, std::memory_order_seq_cst);
+  s.shared->pool.leave.store(std::uint64_t{1} + s.placed, std::memory_order_seq_cst);
   wake_for(s, wakes);
   if (!std::exchange(start_requested_, true)) ring(alarm_.get());
 }
@@ -476,10 +471,28 @@ void process_engine::tee(seat& s) {
       s.errors = descriptor();
       return;
     }
-    write_all(STDERR_FILENO, bytes, static_cast<std::size_t>(n));
+    errors_.write({bytes, static_cast<std::size_t>(n)});
     s.tail.append(bytes, static_cast<std::size_t>(n));
     if (s.tail.size() > 2 * tail_size) s.tail.erase(0, s.tail.size() - tail_size);
   }
+}
+
+// What could not be passed on at once. Meanwhile workers that go on writing fill their pipes, and
+// then wait as they would for the reader itself.
+void process_engine::pass_on_errors() {
+  if (!errors_.empty()) errors_.flush();
+  const bool listen = !errors_.wants_less(monotonic_ns());
+  if (listen == listens_to_errors_) return;
+  listens_to_errors_ = listen;
+  for (std::size_t i = 0; i < seat_count_; ++i)
+    if (seat_at(i).errors) watch_errors(seat_at(i));
+}
+
+void process_engine::watch_errors(seat& s) {
+  if (listens_to_errors_)
+    watch(s.errors.get(), errors_tag | std::uint64_t{s.index} << 8);
+  else
+    epoll_ctl(events_.get(), EPOLL_CTL_DEL, s.errors.get(), nullptr);  // its end would wake us, too
 }
 
 // ---- balance -----------------------------------------------------------------------------------

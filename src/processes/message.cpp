@@ -107,14 +107,18 @@ void encoder::detach() noexcept {
   delete std::exchange(attached_, nullptr);
 }
 
+detail::message_memory encoder::take_memory() noexcept {
+  const detail::message_memory memory{fd_, memory_id_, begin_, capacity()};
+  memfds.fetch_sub(1, std::memory_order_relaxed);
+  fd_ = -1;
+  begin_ = inline_;
+  end_ = inline_ + inline_capacity;
+  clear();
+  return memory;
+}
+
 void encoder::recycle() noexcept {
-  if (fd_ >= 0) {
-    detail::keep_message_memory({fd_, memory_id_, begin_, static_cast<std::size_t>(end_ - begin_)});
-    memfds.fetch_sub(1, std::memory_order_relaxed);
-    fd_ = -1;
-    begin_ = cursor_ = inline_;
-    end_ = inline_ + inline_capacity;
-  }
+  if (fd_ >= 0) return detail::keep_message_memory(take_memory());
   clear();
 }
 

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <new>
 
+#include "plait/processes/errors.hpp"
 #include "processes/channel.hpp"
 #include "processes/descriptor.hpp"
 
@@ -20,7 +21,6 @@ namespace plait::detail {
 namespace {
 
 std::atomic<std::uint64_t> last_id{0};
-constexpr std::int64_t idle_ns = 2'000'000'000;
 
 // Never destroyed: calls may end while statics do.
 struct shelf {
@@ -56,11 +56,16 @@ std::size_t rounded(std::size_t n) noexcept {
   return (n + step - 1) / step * step;
 }
 
-bool is_sealed(int fd) noexcept { return (fcntl(fd, F_GET_SEALS) & F_SEAL_SHRINK) != 0; }
+bool is_sealed(int fd) noexcept { return (fcntl(fd, F_GET_SEALS) & F_SEAL_FUTURE_WRITE) != 0; }
+
+int free_pages(int fd, std::size_t from, std::size_t n) noexcept {
+  return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(from),
+                   static_cast<off_t>(n));
+}
 
 // Nobody reads it any more: its pages go, whoever has them mapped.
 void free_memory(const message_memory& m) noexcept {
-  [[maybe_unused]] const int cut = ftruncate(m.fd, 0);
+  free_pages(m.fd, 0, m.capacity);
   drop_message_memory(m);
 }
 
@@ -80,6 +85,7 @@ message_memory take_message_memory(std::size_t capacity) {
   }
   capacity = rounded(capacity);
   descriptor file = make_memfd("plait-message", capacity);
+  if (fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK) != 0) throw_errno("cannot seal a message");
   message_memory m;
   m.data = static_cast<std::byte*>(map_shared(file.get(), capacity));
   m.fd = file.release();
@@ -105,7 +111,9 @@ std::uint64_t seal_message(const encoder& message) noexcept {
   const std::size_t all = std::min((used + 4095) / 4096 * 4096, message.capacity());
   if (is_sealed(message.fd())) return all;  // the call begins again
   std::memset(const_cast<std::byte*>(message.data()) + used, 0, all - used);
-  [[maybe_unused]] const int cut = ftruncate(message.fd(), static_cast<off_t>(all));
+  auto* const rest = const_cast<std::byte*>(message.data()) + all;
+  const std::size_t left = message.capacity() - all;
+  if (left != 0 && free_pages(message.fd(), all, left) != 0) std::memset(rest, 0, left);
   fcntl(message.fd(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL);
   return all;
 }
@@ -139,37 +147,44 @@ void free_kept_message_memory() noexcept {
 std::int64_t kept_message_memory_expires() noexcept {
   auto& s = shelf::instance();
   const std::lock_guard hold(s.mutex);
-  return s.count != 0 ? s.last_kept + idle_ns : INT64_MAX;
+  return s.count != 0 ? s.last_kept + idle_message_memory_ns : INT64_MAX;
 }
 
-const std::byte* seen_messages::map(int fd, const message_place& place) {
-  for (std::size_t i = 0; i < count_; ++i) {
-    if (seen_[i].place.id != place.id) continue;
-    const seen known = seen_[i];
-    std::copy(seen_ + i + 1, seen_ + count_, seen_ + i);  // the newest is the last
-    if (known.place.capacity == place.capacity) {
-      seen_[count_ - 1] = known;
-      return static_cast<const std::byte*>(known.memory);
-    }
-    --count_;  // it has grown
-    bytes_ -= known.place.capacity;
-    munmap(known.memory, known.place.capacity);
-    break;
-  }
-  void* memory = mmap(nullptr, place.capacity, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
+mapped_message::mapped_message(int fd, std::size_t size) : size_(size) {
+  if (!holds_for_good(fd, size))
+    throw serialization_error("a large message came without the memory that it names");
+  void* memory = mmap(nullptr, size, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
   if (memory == MAP_FAILED) throw_errno("cannot map a large message");
-  while (count_ != 0 && (count_ == capacity || bytes_ + place.capacity > most_bytes))
-    forget_oldest();
-  seen_[count_++] = {place, memory};
-  bytes_ += place.capacity;
-  return static_cast<const std::byte*>(memory);
+  data_ = static_cast<const std::byte*>(memory);
 }
 
-void seen_messages::forget_oldest() noexcept {
-  munmap(seen_[0].memory, seen_[0].place.capacity);
-  bytes_ -= seen_[0].place.capacity;
-  std::copy(seen_ + 1, seen_ + count_, seen_);
-  --count_;
+mapped_message::~mapped_message() { munmap(const_cast<std::byte*>(data_), size_); }
+
+std::shared_ptr<const mapped_message> seen_messages::map(int fd, const message_place& place) {
+  for (std::size_t i = 0; i < count_; ++i) {
+    if (seen_[i].id != place.id) continue;
+    if (seen_[i].memory->size() != place.capacity) {
+      forget(i);  // it has grown
+      break;
+    }
+    std::rotate(seen_ + i, seen_ + i + 1, seen_ + count_);  // the newest is the last
+    return seen_[count_ - 1].memory;
+  }
+  auto memory = std::make_shared<const mapped_message>(fd, place.capacity);
+  while (count_ != 0 && (count_ == capacity || bytes_ + place.capacity > most_bytes)) forget(0);
+  seen_[count_++] = {place.id, memory};
+  bytes_ += place.capacity;
+  return memory;
+}
+
+void seen_messages::forget(std::size_t i) noexcept {
+  bytes_ -= seen_[i].memory->size();
+  std::move(seen_ + i + 1, seen_ + count_, seen_ + i);
+  seen_[--count_] = {};
+}
+
+void seen_messages::clear() noexcept {
+  while (count_ != 0) forget(count_ - 1);
 }
 
 }  // namespace plait::detail

@@ -1,4 +1,6 @@
 // What a pool tells of itself: pids, numbers, and what `plait ps` shows of its workers.
+#include <algorithm>
+
 #include "processes/process_engine.hpp"
 #include "processes/worker_limits.hpp"
 
@@ -69,7 +71,7 @@ void process_engine::describe(inspection& into) {
         if (state != slot_state::running) continue;
         r.run.running = true;
         r.run.what = origin_copy(job->identity());
-        r.run.began = at.began.load(std::memory_order_relaxed);
+        r.run.began = std::clamp<std::int64_t>(at.began, 0, monotonic_ns());
       }
     }
   }

@@ -3,13 +3,13 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <stdexcept>
 
-#include "inspect/trace_record.hpp"
 #include "plait/threads/cpu_count.hpp"
 #include "processes/launch.hpp"
 #include "processes/reply_batch.hpp"
@@ -162,7 +162,7 @@ process_engine::placement process_engine::place(seat& s, remote_job& job) noexce
     if (offset == ring_arena::full) return placement::no_room;
     to.where = tier::in_arena;
     to.offset = static_cast<std::uint32_t>(offset);
-    __builtin_memcpy(s.shared->requests + offset, job.request.data(), n);
+    __builtin_memcpy(s.shared->pool.requests + offset, job.request.data(), n);
   } else {
     try {
       job.request.move_to_memfd();
@@ -170,17 +170,18 @@ process_engine::placement process_engine::place(seat& s, remote_job& job) noexce
       return s.in_flight() == 0 ? placement::impossible : placement::no_room;
     }
     to.where = tier::in_memfd;
-    message_place place{job.request.memory_id(), job.request.capacity()};
+    message_place place{job.request.memory_id(), job.request.capacity(), message_place::not_lent};
     if (options_.sandbox) place.capacity = seal_message(job.request);
     __builtin_memcpy(to.bytes, &place, sizeof place);
   }
-  to.attached = static_cast<std::uint32_t>(job.request.attached());
+  to.attached = static_cast<std::uint8_t>(job.request.attached());
   if (to.where == tier::in_memfd || to.attached != 0) {
     int fds[max_sent];
     // A request that did not grow past the arena may lie in a memfd nevertheless; that one stays.
     const std::size_t all = job.request.descriptors(fds);
     const std::size_t skipped = job.request.fd() >= 0 && to.where != tier::in_memfd;
-    if (!send_packet(s.socket.get(), "", 1, fds + skipped, all - skipped, MSG_DONTWAIT)) {
+    if (!send_packet(s.socket.get(), &s.placed, sizeof s.placed, fds + skipped, all - skipped,
+                     MSG_DONTWAIT)) {
       s.arena.rewind(mark);
       return s.in_flight() == 0 ? placement::impossible : placement::no_room;
     }
@@ -188,6 +189,14 @@ process_engine::placement process_engine::place(seat& s, remote_job& job) noexce
   to.size = n;
   to.began.store(0, std::memory_order_relaxed);  // until the worker says when
   to.entry = job.entry_;
+  to.took = 0;
+  to.check = checksum({.where = to.where,
+                       .attached = to.attached,
+                       .offset = to.offset,
+                       .size = n,
+                       .entry = job.entry_,
+                       .took = 0},
+                      slot_state::queued, s.placed, to.bytes);
   const std::uint32_t index = s.placed % slot_count;
   s.jobs[index] = &job;
   s.marks[index] = s.arena.mark();
@@ -315,100 +324,6 @@ void process_engine::settle(remote_job& job) noexcept {
   limits->job = nullptr;
 }
 
-void process_engine::copy_reply(seat& s, slot& from, reply_batch& batch, remote_job& job) noexcept {
-  auto& to = batch.add(job);
-  // C6: read once, or a worker could change it behind the checks.
-  const auto where = std::atomic_ref(from.where).load(std::memory_order_relaxed);
-  const std::size_t n = std::atomic_ref(from.size).load(std::memory_order_relaxed);
-  const std::uint32_t offset = std::atomic_ref(from.offset).load(std::memory_order_relaxed);
-  const std::size_t attached = std::atomic_ref(from.attached).load(std::memory_order_relaxed);
-  to.answer = {to.bytes, n, from.state.load(std::memory_order_relaxed) == slot_state::done,
-               nullptr};
-  descriptor own;  // of in_memfd
-  if (where == tier::in_memfd || attached != 0) {
-    is_enclosed(s);  // its packet comes first
-    descriptor fds[max_sent];
-    std::size_t count = 0;
-    char byte;
-    const std::size_t first = where == tier::in_memfd;
-    if (receive_packet(s.socket.get(), &byte, 1, fds, &count, MSG_DONTWAIT) <= 0 ||
-        count != first + attached || attached > encoder::max_attached) {
-      to.trouble = "a large or shared result did not arrive: too few file descriptors?";
-      return;
-    }
-    if (first != 0) own = std::move(fds[0]);
-    if (attached != 0) {
-      to.came_along.reset(new (std::nothrow) attachments);
-      if (to.came_along == nullptr) {
-        to.trouble = "no memory for the result";
-        return;
-      }
-      for (std::size_t i = first; i < count; ++i) to.came_along->add(std::move(fds[i]));
-      to.answer.with = to.came_along.get();
-    }
-  }
-  if (where == tier::in_slot && n <= sizeof to.bytes) {
-    __builtin_memcpy(to.bytes, from.bytes, n);
-  } else if (where == tier::in_arena && n <= arena_size && offset <= arena_size - n) {
-    auto* bytes = static_cast<std::byte*>(std::malloc(n));
-    if (bytes == nullptr) {
-      to.trouble = "no memory for the result";
-      return;
-    }
-    __builtin_memcpy(bytes, s.shared->replies + offset, n);
-    to.where = tier::in_arena;
-    to.answer.bytes = bytes;
-  } else if (where == tier::in_memfd && options_.sandbox) {
-    if (n > options_.sandbox->largest_result)
-      to.trouble = "the result is larger than the sandbox's largest_result";
-    else
-      to.file = std::move(own);
-  } else if (where == tier::in_memfd) {
-    void* memory = mmap(nullptr, n, PROT_READ, MAP_PRIVATE | MAP_POPULATE, own.get(), 0);
-    if (memory == MAP_FAILED) {
-      to.trouble = "no memory to map a large result";
-      return;
-    }
-    to.where = tier::in_memfd;
-    to.answer.bytes = static_cast<const std::byte*>(memory);
-  } else {
-    to.trouble = "the worker's answer is damaged";
-  }
-}
-
-bool process_engine::harvest(seat& s, reply_batch& batch) noexcept {
-  bool took = false;
-  std::uint32_t sequence = s.harvested.load(std::memory_order_relaxed);
-  for (; sequence != s.placed && !batch.full(); ++sequence) {
-    slot& from = s.slot_of(sequence);
-    const auto state = from.state.load(std::memory_order_acquire);  // C2
-    if (state != slot_state::done && state != slot_state::failed && state != slot_state::passed)
-      break;
-    took = true;
-    const std::uint32_t index = sequence % slot_count;
-    if (remote_job* job = std::exchange(s.jobs[index], nullptr)) {
-      settle(*job);
-      if (watched_by(watcher::trace)) [[unlikely]]
-        add_to_trace({.what = trace_record::kind::worker_call,
-                      .worker = pid_of(s),
-                      .began = from.began.load(std::memory_order_relaxed),
-                      .took = from.took,
-                      .origin = origin_copy(job->identity())});
-      copy_reply(s, from, batch, *job);
-      const std::int64_t ns = std::max<std::int64_t>(from.took, 0);
-      typical_ns_ = typical_ns_ < 0 ? ns : typical_ns_ + (ns - typical_ns_) / 8;
-      s.proven = true;
-    }
-    s.arena.free_up_to(s.marks[index]);
-    from.state.store(slot_state::free, std::memory_order_relaxed);
-  }
-  if (took) {
-    s.harvested.store(sequence, std::memory_order_relaxed);
-    s.shared->harvested.store(sequence, std::memory_order_release);
-  }
-  return took;
-}
-
 bool process_engine::harvest_ready() noexcept {
   bool took = false;
   const std::size_t n = seat_count_.load(std::memory_order_acquire);
@@ -428,24 +343,6 @@ bool process_engine::harvest_ready() noexcept {
     }
   }
   return took;
-}
-
-void process_engine::resolve(reply_batch& batch) noexcept {
-  const auto* before = std::exchange(resolving_engine, this);
-  for (auto& item : batch) {
-    if (item.file) reply_batch::copy_from_file(item);
-    if (item.trouble != nullptr) {
-      item.job->reject(std::make_exception_ptr(serialization_error(item.trouble)));
-    } else {
-      item.job->resolve(item.answer);
-      reply_batch::free_bytes(item);
-      item.came_along.reset();
-    }
-  }
-  resolving_engine = before;
-  const std::size_t n = batch.size();
-  batch.clear();
-  if (n != 0) finished(n);
 }
 
 void process_engine::reject_all(std::vector<failure>& failures) noexcept {
@@ -560,14 +457,16 @@ void process_engine::wait_for_manager() {
 void remote_job::assist_engine() noexcept {
   if (engine_ != nullptr) engine_->assist(*this);
 }
-bool remote_job::withdraw() noexcept { return engine_ != nullptr && engine_->withdraw(*this); }
+bool remote_job::stop_at_engine(bool hears) noexcept {
+  return engine_ != nullptr && engine_->stop(*this, hears);
+}
 bool remote_job::has_begun_at_engine() const noexcept {
   return engine_ != nullptr && engine_->has_begun(*this);
 }
 void remote_job::set_options(const process_call_options& options) {
   name_ = options.name;
   if (options.timeout != duration::max() || options.deadline != duration::max() ||
-      options.retries != 0)
+      options.retries != 0 || options.stop_first != duration::zero())
     limits_ = std::make_unique<call_limits>(options);
 }
 void remote_job::release_engine() noexcept {

@@ -7,8 +7,8 @@
 // One mutex guards the bookkeeping; under it nothing blocks, and no user code runs. Replies are
 // copied out under it and decoded after it.
 //
-// Files: process_engine.cpp places and takes back; manager.cpp is the manager thread, verdict.cpp its
-// judgement of deaths.
+// Files: process_engine.cpp places and takes back; replies.cpp takes answers; limits.cpp ends calls;
+// manager.cpp is the manager thread, verdict.cpp its judgement of deaths.
 #pragma once
 
 #include <atomic>
@@ -25,13 +25,12 @@
 #include "inspect/registry.hpp"
 #include "plait/processes/process_pool_executor.hpp"
 #include "processes/control_groups.hpp"
+#include "processes/error_stream.hpp"
+#include "processes/reply_batch.hpp"
 #include "processes/seat.hpp"
 #include "processes/zygote.hpp"
 
 namespace plait::detail {
-
-// Replies that were copied out of the channels, on their way to their futures.
-class reply_batch;
 
 class process_engine final : public inspected {
  public:
@@ -46,10 +45,16 @@ class process_engine final : public inspected {
   void assist(remote_job& job) noexcept;
   // Takes back a call that has not begun; true if it did, and the call is cancelled.
   bool withdraw(remote_job& job) noexcept;
+  // The same, or asks a call that runs to stop. True unless that does not listen: its signature
+  // `hears`, or it has asked for its token.
+  bool stop(remote_job& job, bool hears) noexcept;
   bool has_begun(const remote_job& job) noexcept;
   // See process_pool_executor::kill.
   bool kill(remote_job& job) noexcept;
   void shutdown(shutdown_options options);
+
+  // What a call throws that was ended for that reason.
+  static std::exception_ptr sentence_of(const remote_job& job, sentence why);
 
   std::vector<int> worker_pids();
   process_pool_statistics statistics();
@@ -110,13 +115,26 @@ class process_engine final : public inspected {
   bool harvest(seat& s, reply_batch& batch) noexcept;        // (m)
   bool is_enclosed(seat& s) noexcept;                        // (m) C7
   void settle(remote_job& job) noexcept;                     // (m) it is about to have a result
-  bool condemn(seat& s, std::uint32_t sequence, sentence why) noexcept;                // (m)
-  void signal_condemned(seat& s) noexcept;                                             // (m)
-  void copy_reply(seat& s, slot& from, reply_batch& batch, remote_job& job) noexcept;  // (m)
-  std::size_t wanted_workers() const noexcept;                                         // (m)
+  bool condemn(seat& s, std::uint32_t sequence, sentence why) noexcept;  // (m)
+  static void ask_before_kill(call_limits& limits, sentence why, std::int64_t now) noexcept;
+  bool ask_to_stop(remote_job& job) noexcept;       // (m)
+  void end_worker(seat& s, sentence why) noexcept;  // (m)
+  void signal_condemned(seat& s) noexcept;          // (m)
+  std::size_t wanted_workers() const noexcept;      // (m)
   void refuse(remote_job& job) const;
   bool in_a_forked_child() const noexcept;
   bool harvest_ready() noexcept;
+  // replies.cpp
+  bool take_reply(seat& s, std::uint32_t sequence, slot_state state,
+                  reply_batch& batch) noexcept;  // (m)
+  bool copy_reply(seat& s, std::uint32_t sequence, slot_state state, reply_batch& batch,
+                  remote_job& job) noexcept;  // (m)
+  void copy_beside(seat& s, std::uint32_t sequence, const message_head& head,
+                   reply_batch::item& to);                  // (m)
+  void harvest_rest(seat& s, reply_batch& batch) noexcept;  // (m)
+  void spoil(seat& s) noexcept;                             // (m)
+  void look_at_sleepers(std::int64_t now) noexcept;
+  void return_lent(const reply_batch::came_along& beside) noexcept;
   void resolve(reply_batch& batch) noexcept;
   void reject_all(std::vector<failure>& failures) noexcept;
   void finished(std::size_t calls) noexcept;
@@ -155,10 +173,15 @@ class process_engine final : public inspected {
   std::size_t workers_on_their_way() const noexcept;
   seat* empty_seat();
   void tee(seat& s);
+  void pass_on_errors();
+  void watch_errors(seat& s);
   // verdict.cpp
   void bury(seat& s, int status, bool supervisor_died);
   void judge(seat& s, int status, bool supervisor_died, std::vector<failure>& failures);
   void count_failed_start(const std::string& reason, breakage how = breakage::other);
+  static std::string start_failure(const seat& s, int status, worker_life life);
+  static std::exception_ptr lost_answer(const seat& s, const remote_job& job);
+  static std::exception_ptr lost_supervisor(const seat& s, const remote_job& job);
   void break_pool(breakage how, std::string reason);
   void fail_pending();
   crash_cause cause_of_death(const seat& s, int status);
@@ -173,7 +196,6 @@ class process_engine final : public inspected {
   void enforce_limits();
   static std::exception_ptr late(const remote_job& job);
   bool take_out(remote_job& job) noexcept;  // (m) if it has not begun
-  static std::exception_ptr sentence_of(const remote_job& job, sentence why);
   std::int64_t sleep_limit_ns();
   void watch(int fd, std::uint64_t tag);
 
@@ -198,6 +220,7 @@ class process_engine final : public inspected {
   std::size_t started_ = 0, crashed_ = 0;
   call_limits* limited_ = nullptr;          // the calls that have a timeout or a deadline
   std::int64_t next_limit_ = INT64_MAX;     // when to look at them
+  std::int64_t next_look_ = 0;              // when to look at sleepers again
   std::int64_t patient_until_ = INT64_MAX;  // then shutdown() kills
   bool out_of_patience_ = false;
 
@@ -221,6 +244,8 @@ class process_engine final : public inspected {
   std::uint64_t last_number_ = 0;          // of a worker
   std::uint64_t out_of_memory_kills_ = 0;  // accounted for
   std::int64_t start_pause_until_ = 0;
+  error_stream errors_;
+  bool listens_to_errors_ = true;
   bool dismissed_ = false;
   std::int64_t dismissal_deadline_ = 0;
 

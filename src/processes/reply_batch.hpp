@@ -2,7 +2,6 @@
 #pragma once
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,11 +17,18 @@ namespace plait::detail {
 class reply_batch {
  public:
   static constexpr std::size_t capacity = 16;
+  // What few replies have: arrays, and memory of their own, which some worker waits for.
+  struct came_along {
+    attachments arrays;
+    std::shared_ptr<const mapped_message> memory;
+    std::uint32_t seat = 0, generation = 0;  // whose it is
+    std::uint64_t lent = message_place::not_lent;
+  };
   struct item {
     remote_job* job;
     reply answer;
-    tier where;  // in_slot: bytes; in_arena: malloc; in_memfd: mmap
-    std::unique_ptr<attachments> came_along;
+    bool on_heap;
+    std::unique_ptr<came_along> beside;
     const char* trouble;  // instead of an answer: why there is none
     descriptor file;      // of a large answer that is still to be copied: its sender is not trusted
     std::byte bytes[encoder::inline_capacity];
@@ -36,9 +42,9 @@ class reply_batch {
     item& i = items_[count_++];
     i.job = &job;
     i.trouble = nullptr;
-    i.came_along.reset();
+    i.beside.reset();
+    i.on_heap = false;
     i.file = descriptor();
-    i.where = tier::in_slot;
     return i;
   }
   item* begin() noexcept { return items_; }
@@ -64,15 +70,15 @@ class reply_batch {
       if (n <= 0) break;
       have += static_cast<std::size_t>(n);
     }
-    i.where = tier::in_arena;
+    i.on_heap = true;
     i.answer.bytes = bytes;
     if (bytes != nullptr && have == i.answer.size) return;
     std::free(bytes);
+    i.on_heap = false;
     i.trouble = "the worker's answer is damaged, or there is no memory for it";
   }
   static void free_bytes(const item& i) noexcept {
-    if (i.where == tier::in_arena) std::free(const_cast<std::byte*>(i.answer.bytes));
-    if (i.where == tier::in_memfd) munmap(const_cast<std::byte*>(i.answer.bytes), i.answer.size);
+    if (i.on_heap) std::free(const_cast<std::byte*>(i.answer.bytes));
   }
 
  private:

@@ -17,7 +17,7 @@ namespace plait::detail {
 inline constexpr std::size_t tail_size = 8 * 1024;
 
 // Why a worker is killed by its own pool.
-enum class sentence : std::uint8_t { none, timeout, deadline, killed, terminated };
+enum class sentence : std::uint8_t { none, timeout, deadline, killed, terminated, overwrote };
 
 // What a new worker is given: made in advance, since that takes as long as waking it.
 struct channel_files {
@@ -50,14 +50,19 @@ struct seat {
   bool proven = false;         // it has answered a call
   bool enclosed = false;       // its first packet was there: C7
   sentence condemned =
-      sentence::none;      // it is to be killed for the call it runs, no other being there
-  bool signalled = false;  // and that has been done
-  descriptor handle;       // pidfd
-  descriptor socket;       // for large messages
+      sentence::none;  // it is to be killed for the call it runs, no other being there
+  std::uint32_t condemned_call = 0;  // its sequence number
+  bool signalled = false;            // and that has been done
+  bool dead = false;                 // its process is gone; what it left is being read
+  descriptor handle;                 // pidfd
+  descriptor socket;                 // for large messages
   remote_job* jobs[slot_count] = {};
   std::uint64_t marks[slot_count] = {};  // of `arena` after each placed call
   ring_arena arena;
+  seen_messages replies;  // large ones, mapped
 
+  std::int64_t odd_since = 0;  // when it was first seen to sleep over a call; 0: not lately
+  std::uint32_t odd_call = 0;
   std::atomic<int> pid{0};  // 0 until the zygote has told; written by the manager
 
   // The manager's alone.

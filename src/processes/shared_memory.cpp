@@ -34,8 +34,8 @@ shared_memory* shared_memory::make(std::size_t bytes) {
 shared_memory* shared_memory::adopt(int fd) {
   descriptor file(fd);
   struct stat s {};
-  const int seals = fcntl(fd, F_GET_SEALS);
-  if (seals < 0 || (seals & F_SEAL_SHRINK) == 0 || fstat(fd, &s) != 0 || s.st_size <= 0)
+  if (fstat(fd, &s) != 0 || s.st_size <= 0 ||
+      !holds_for_good(fd, static_cast<std::size_t>(s.st_size)))
     throw_bad_value("a shared_array without its memory");
   auto* made = new shared_memory(fd, static_cast<std::size_t>(s.st_size));
   file.release();

@@ -30,8 +30,10 @@ struct complaint {
   std::string type, text;
 };
 complaint complaint_of(const channel& shared) {
-  decoder from(reinterpret_cast<const std::byte*>(shared.complaint),
-               std::min<std::size_t>(shared.complaint_size, sizeof shared.complaint));
+  char bytes[sizeof shared.complaint];
+  std::copy_n(shared.complaint, sizeof bytes, bytes);  // C6
+  decoder from(reinterpret_cast<const std::byte*>(bytes),
+               std::min<std::size_t>(shared.complaint_size, sizeof bytes));
   try {
     throw_decoded(from);
   } catch (const remote_error& e) {
@@ -55,7 +57,9 @@ void add_crash_note(worker_crashed::verdict& v, const crash_note& note) {
 
 bool process_engine::may_begin_again(remote_job& job) noexcept {
   call_limits* limits = job.limits_.get();
-  if (limits == nullptr || limits->retries == 0 || out_of_patience_) return false;
+  if (limits == nullptr || limits->retries == 0 || limits->asked != 0 || out_of_patience_)
+    return false;
+  limits->seen_running = call_limits::never;
   --limits->retries;
   ++limits->attempt;
   return true;
@@ -76,8 +80,11 @@ void process_engine::bury(seat& s, int status, bool supervisor_died) {
     reply_batch batch;
     {
       const std::lock_guard hold(mutex_);
+      s.dead = true;
       more = harvest(s, batch);
+      if (!more) harvest_rest(s, batch);
     }
+    more |= batch.size() != 0;
     resolve(batch);
   }
   s.cause.reset();
@@ -87,32 +94,43 @@ void process_engine::bury(seat& s, int status, bool supervisor_died) {
   reject_all(failures);
 }
 
+// Every call of a dead worker, oldest first. Unless its channel was spoilt there is at most one that
+// had begun and has no answer.
 void process_engine::judge(seat& s, int status, bool supervisor_died,
                            std::vector<failure>& failures) {
-  remote_job *victim = nullptr, *again = nullptr;
+  std::vector<remote_job*> victims;
+  remote_job* sentenced = nullptr;
+  bool again = false, was_told_to_leave = false, enclosed = false;
   sentence why = sentence::none;
-  std::vector<remote_job*> lost;
-  bool was_told_to_leave = false, enclosed = false;
   const worker_life life = s.shared->life.load(std::memory_order_seq_cst);
+  const std::uint32_t first_not_begun = s.shared->next.load(std::memory_order_relaxed);
   {
     wake_list wakes;
     const std::lock_guard hold(mutex_);
     enclosed = is_enclosed(s);
-    for (std::uint32_t q = s.placed; q != s.harvested.load(std::memory_order_relaxed); --q) {
-      remote_job* job = std::exchange(s.jobs[(q - 1) % slot_count], nullptr);
+    why = std::exchange(s.condemned, sentence::none);
+    if (why == sentence::none && life == worker_life::overwritten) why = sentence::overwrote;
+    for (std::uint32_t q = s.placed; q-- != s.harvested.load(std::memory_order_relaxed);) {
+      remote_job* job = std::exchange(s.jobs[q % slot_count], nullptr);
       if (job == nullptr) continue;
-      const bool may_have_begun = enclosed && q - 1 == s.harvested.load(std::memory_order_relaxed);
-      if (!may_have_begun &&
-          s.slot_of(q - 1).state.load(std::memory_order_acquire) == slot_state::queued) {
-        pending_.push_front(*job);  // C4: never begun
-      } else if (victim != nullptr || again != nullptr) {
-        lost.push_back(job);  // C6: a worker that scribbled over its slots; nobody waits for ever
+      const bool is_sentenced =
+          why != sentence::none && why != sentence::overwrote && q == s.condemned_call;
+      const bool may_have_begun = enclosed && q == s.harvested.load(std::memory_order_relaxed);
+      const bool is_queued =
+          s.slot_of(q).state.load(std::memory_order_acquire) == slot_state::queued;
+      const bool is_next_or_later =
+          life == worker_life::overwritten && q - first_not_begun < slot_count;
+      if ((is_queued || is_next_or_later) && !may_have_begun) {
+        pending_.push_front(*job);  // C4, C8: never begun
+      } else if (!is_sentenced && may_begin_again(*job)) {
+        pending_.push_front(*job);
+        again = true;
+      } else {  // C4
         settle(*job);
-      } else if (s.condemned == sentence::none && may_begin_again(*job)) {
-        again = job;
-      } else {
-        victim = job;  // C4
-        settle(*victim);
+        if (is_sentenced)
+          sentenced = job;
+        else
+          victims.push_back(job);
       }
     }
     was_told_to_leave = s.state == seat::life::retiring;
@@ -121,41 +139,52 @@ void process_engine::judge(seat& s, int status, bool supervisor_died,
     s.harvested.store(s.placed, std::memory_order_relaxed);
     s.handle = descriptor();
     s.socket = descriptor();
-    why = std::exchange(s.condemned, sentence::none);
-    if (again != nullptr) pending_.push_front(*again);
-    if ((victim != nullptr && why == sentence::none) || again != nullptr) ++crashed_;
+    s.replies.clear();
+    if (!victims.empty() || again || why == sentence::overwrote) ++crashed_;
     dispatch(wakes);
   }
-  if (victim != nullptr || again != nullptr || s.proven || was_told_to_leave || enclosed) {
+  if (!victims.empty() || sentenced != nullptr || again || s.proven || was_told_to_leave ||
+      enclosed) {
     failed_starts_ = 0;
   } else if (!supervisor_died && s.pid != 0) {
-    std::string reason = "worker " + std::to_string(s.pid) + " " + describe_status(status) +
-                         " before its first call" +
-                         (s.killed_for_memory != 0 ? ": limits.group.memory is too little" : "") +
-                         (s.tail.empty() ? "" : ":\n" + s.tail);
     const bool refused = life == worker_life::limits_refused;
-    if (refused || life == worker_life::initializer_threw) {
-      const complaint its = complaint_of(*s.shared);
-      reason = refused ? its.text : "it threw " + its.type + ": " + its.text;
-    }
-    count_failed_start(reason, refused ? breakage::limits : breakage::other);
+    count_failed_start(start_failure(s, status, life),
+                       refused ? breakage::limits : breakage::other);
   }
-  const auto crash = [&](const remote_job& job) {
-    return std::make_exception_ptr(worker_crashed(verdict_of(s, job, status)));
-  };
-  for (remote_job* job : lost) failures.push_back({job, crash(*job)});
-  if (victim == nullptr) return;
-  if (why != sentence::none) {
-    failures.push_back({victim, sentence_of(*victim, why)});
-    return;
+  if (sentenced != nullptr) failures.push_back({sentenced, sentence_of(*sentenced, why)});
+  for (remote_job* job : victims) {
+    if (why != sentence::none)
+      failures.push_back({job, lost_answer(s, *job)});
+    else if (supervisor_died)
+      failures.push_back({job, lost_supervisor(s, *job)});
+    else
+      failures.push_back(
+          {job, std::make_exception_ptr(worker_crashed(verdict_of(s, *job, status)))});
   }
-  if (supervisor_died) {
-    failures.push_back({victim, std::make_exception_ptr(supervisor_lost(
-                                    "the workers' supervisor was killed while worker " +
-                                    std::to_string(s.pid) + " ran a " + victim->describe()))});
-    return;
+}
+
+std::string process_engine::start_failure(const seat& s, int status, worker_life life) {
+  if (life == worker_life::initializer_threw) {
+    const complaint its = complaint_of(*s.shared);
+    return "it threw " + its.type + ": " + its.text;
   }
-  failures.push_back({victim, crash(*victim)});
+  if (life == worker_life::limits_refused) return complaint_of(*s.shared).text;
+  return "worker " + std::to_string(s.pid) + " " + describe_status(status) +
+         " before its first call" +
+         (s.killed_for_memory != 0 ? ": limits.group.memory is too little" : "") +
+         (s.tail.empty() ? "" : ":\n" + s.tail);
+}
+
+std::exception_ptr process_engine::lost_answer(const seat& s, const remote_job& job) {
+  return std::make_exception_ptr(serialization_error(
+      "the answer of the " + job.describe() + " was lost: a call of worker " +
+      std::to_string(s.pid) + " wrote over the memory that it shares with the pool"));
+}
+
+std::exception_ptr process_engine::lost_supervisor(const seat& s, const remote_job& job) {
+  return std::make_exception_ptr(
+      supervisor_lost("the workers' supervisor was killed while worker " + std::to_string(s.pid) +
+                      " ran a " + job.describe()));
 }
 
 worker_crashed::verdict process_engine::verdict_of(seat& s, const remote_job& job, int status) {

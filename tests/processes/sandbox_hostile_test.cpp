@@ -223,8 +223,8 @@ int hangs_as_unknown(int) {
 }
 TEST(HostileCall, ThatHangsWithADamagedStateIsEndedByDeadlineAndKill) {
   process_pool_executor pool(hostile_pool());
-  EXPECT_THROW(pool.with({.deadline = 50ms}).submit(hangs_as_unknown, 1).get(),
-               plait::task_timeout);
+  // Whoever comes first: the deadline, or the pool that sees the state.
+  EXPECT_THROW(pool.with({.deadline = 50ms}).submit(hangs_as_unknown, 1).get(), plait::error);
   auto call = pool.submit(hangs_as_unknown, 1);
   pool.kill(call);
   EXPECT_ANY_THROW(call.get());

@@ -25,6 +25,13 @@ std::uint64_t token_of(const void* code);
 const void* code_of(std::uint64_t token);
 class shared_memory;
 class attachments;
+struct message_memory;
+// The compiler may not read it a second time: its source is memory that another process can change.
+template <class T>
+inline T read_once(T value) noexcept {
+  asm("" : "+r"(value));
+  return value;
+}
 }  // namespace detail
 
 class encoder {
@@ -71,6 +78,8 @@ class encoder {
   void clear() noexcept;
   // The same when nobody will read it any more: what was large is kept warm for the next message.
   void recycle() noexcept;
+  // The same, but the caller has the memory that it was in. There is one: fd() >= 0.
+  detail::message_memory take_memory() noexcept;
 
  private:
   void grow(std::size_t more);
@@ -118,7 +127,7 @@ class decoder {
   detail::shared_memory& attached(std::uint32_t number);
   // A number of elements that take at least `bytes_each` bytes each.
   std::size_t read_size(std::size_t bytes_each) {
-    const auto n = read_plain<std::uint64_t>();
+    const auto n = detail::read_once(read_plain<std::uint64_t>());
     if (n > remaining() / bytes_each) [[unlikely]]
       detail::throw_bad_size(n, remaining());
     return static_cast<std::size_t>(n);

@@ -16,6 +16,11 @@ struct process_call_options {
   duration timeout = duration::max();
   // How long it may take from its submission to its result, in the queue and in all attempts.
   duration deadline = duration::max();
+  // How long before it is killed the running call is asked to stop, through the std::stop_token of
+  // plait/processes/this_call.hpp: by the timeout, the deadline and kill(). What it returns in that
+  // time is its result; if it throws cancelled_error the future throws what it would have thrown
+  // after the kill, and its worker lives on.
+  duration stop_first = duration::zero();
   // How often more the call may begin after the process that ran it died. Only for calls that may
   // begin twice without harm. What the call throws is its result, and no reason to repeat it.
   unsigned retries = 0;

@@ -1,21 +1,16 @@
 // plait/processes/remote_call.hpp: a function's identity and its encoded arguments, with the state
 // that its result will come back to. What submit() makes and the engine moves.
-//
-// The parameters are converted to what f takes by value before they travel: `const std::string&` and
-// string_view as std::string; a std::span<const T> shows the elements in the message itself.
 #pragma once
 
 #include <memory>
-#include <string_view>
 #include <tuple>
-#include <type_traits>
 #include <typeinfo>
 #include <utility>
 
 #include "plait/core/call.hpp"
-#include "plait/processes/function_codec.hpp"
 #include "plait/processes/process_call_options.hpp"
-#include "plait/processes/span_codec.hpp"
+#include "plait/processes/remote_signature.hpp"
+#include "plait/processes/this_call.hpp"
 
 namespace plait::detail {
 
@@ -40,8 +35,13 @@ struct call_limits {
   std::int64_t timeout_ns = never;
   std::int64_t deadline = never;  // CLOCK_MONOTONIC
   duration asked_timeout, asked_deadline;
+  std::int64_t stop_first_ns = 0;
   unsigned retries = 0;
   unsigned attempt = 1;
+  // Once it was asked to stop: why, and when it is killed if it has not. Then 0 is no reason.
+  std::uint8_t asked = 0;
+  std::int64_t kill_at = never;
+  std::int64_t seen_running = never;  // since when, by our own clock
   remote_job* job = nullptr;
   call_limits *next = nullptr, *previous = nullptr;
 };
@@ -66,7 +66,10 @@ class remote_job {
   bool is_done() const noexcept { return state_.is_done(); }
   // What the state asks of the engine, if it has one yet.
   void assist_engine() noexcept;
-  bool withdraw() noexcept;
+  bool stop_at_engine(bool hears) noexcept;
+  // What its future throws if the engine asked it to stop, and it did; null if nobody but its
+  // holder asked.
+  std::exception_ptr stopped_because() const;
   void release_engine() noexcept;
   bool has_begun_at_engine() const noexcept;
   // Before it is posted.
@@ -92,139 +95,23 @@ class remote_job {
 // What runs in the worker: decodes, calls, encodes. Its address is the call's identity.
 using entry_point = void (*)(decoder& arguments, encoder& result);
 
-// ---- as what each argument travels -------------------------------------------------------------
-
-template <class... P>
-struct parameters {};
-
-template <class F>
-struct parameters_of {
-  using type = void;  // overloaded or generic: the arguments travel as they were given
-};
-template <class R, class... P>
-struct parameters_of<R (*)(P...)> {
-  using type = parameters<P...>;
-};
-template <class R, class... P>
-struct parameters_of<R (*)(P...) noexcept> {
-  using type = parameters<P...>;
-};
-template <class C>
-struct call_operator;
-// clang-format off
-template <class R, class C, class... P> struct call_operator<R (C::*)(P...)> { using type = parameters<P...>; };
-template <class R, class C, class... P> struct call_operator<R (C::*)(P...) const> { using type = parameters<P...>; };
-template <class R, class C, class... P> struct call_operator<R (C::*)(P...) noexcept> { using type = parameters<P...>; };
-template <class R, class C, class... P> struct call_operator<R (C::*)(P...) const noexcept> { using type = parameters<P...>; };
-// clang-format on
-template <class F>
-requires requires { typename call_operator<decltype(&F::operator())>::type; }
-struct parameters_of<F> : call_operator<decltype(&F::operator())> {};
-
-// The owner of what a view shows.
-template <class T>
-struct owned {
-  using type = T;
-};
-template <class C, class Traits>
-struct owned<std::basic_string_view<C, Traits>> {
-  using type = std::basic_string<C, Traits>;
-};
-template <class T>
-struct owned<std::span<const T>> {
-  using type = message_span<T>;
-};
-template <class P>
-using owned_t = typename owned<std::remove_cvref_t<P>>::type;
-// A string literal that meets no declared parameter travels as a string.
-template <class Arg>
-using given_t = std::conditional_t<std::is_same_v<std::decay_t<Arg>, const char*> ||
-                                       std::is_same_v<std::decay_t<Arg>, char*>,
-                                   std::string, owned_t<std::decay_t<Arg>>>;
-
-// A parameter that f would write through, or an address: nothing behind it exists over there.
-template <class P>
-inline constexpr bool is_out_parameter =
-    std::is_lvalue_reference_v<P> && !std::is_const_v<std::remove_reference_t<P>>;
-
-template <class Parameters, class... Args>
-struct travel_types {
-  using type = std::tuple<given_t<Args>...>;
-  static constexpr bool by_value = true;
-};
-template <class... P, class... Args>
-requires(sizeof...(P) == sizeof...(Args) && (std::is_constructible_v<owned_t<P>, Args> &&
-                                             ...)) struct travel_types<parameters<P...>, Args...> {
-  using type = std::tuple<owned_t<P>...>;
-  static constexpr bool by_value = !(is_out_parameter<P> || ...);
-};
-
-template <class F, class Tuple>
-inline constexpr bool callable_with = false;
-template <class F, class... T>
-inline constexpr bool callable_with<F, std::tuple<T...>> = std::is_invocable_v<F, T...>;
-template <class F, class Tuple>
-struct result_with;
-template <class F, class... T>
-struct result_with<F, std::tuple<T...>> {
-  using type = std::decay_t<std::invoke_result_t<F, T...>>;
-};
-template <class Tuple>
-inline constexpr bool all_travel = false;
-template <class... T>
-inline constexpr bool all_travel<std::tuple<T...>> = (travels<T> && ...);
-template <class R>
-inline constexpr bool result_travels = travels<R>;
-template <>
-inline constexpr bool result_travels<void> = true;
-
-// Everything about one submit(f, args...), and the sentences for what cannot be.
-template <class F, class... Args>
-struct remote_signature {
-  using function = std::decay_t<F>;
-  using travel = travel_types<typename parameters_of<function>::type, Args...>;
-  using arguments = typename travel::type;
-
-  static constexpr bool f_travels = function_codec<function>::usable;
-  static_assert(f_travels,
-                "a process pool runs functions, captureless lambdas and function objects whose "
-                "members travel: captures stay in this process, so pass them as arguments");
-  static_assert(!f_travels || travel::by_value,
-                "f takes a non-const reference: another process cannot write to the caller's "
-                "variable, so take the argument by value and return what changed");
-  static_assert(all_travel<arguments>,
-                "an argument cannot travel to another process: pointers, references and views stay "
-                "here; pass values (plait/processes/codec.hpp lists what travels, and how to add "
-                "your type)");
-  static constexpr bool is_callable = callable_with<function, arguments>;
-  static_assert(!f_travels || !travel::by_value || !all_travel<arguments> || is_callable,
-                "submit(f, args...): f cannot be called with these arguments");
-  static constexpr bool well_formed =
-      f_travels && travel::by_value && all_travel<arguments> && is_callable;
-};
-
-template <class Signature>
-struct remote_result {
-  using type = int;  // an assertion above has spoken
-};
-template <class Signature>
-requires Signature::well_formed struct remote_result<Signature> {
-  using type =
-      typename result_with<typename Signature::function, typename Signature::arguments>::type;
-  static_assert(result_travels<type>,
-                "f's result cannot travel back from another process: return a value "
-                "(plait/processes/codec.hpp lists what travels, and how to add your type)");
-};
-
 // The worker's side.
 template <class F, class R, class Arguments>
 void run_remote(decoder& arguments, encoder& result) {
   F f = function_codec<F>::decode(arguments);
   auto values = codec<Arguments>::decode(arguments);
+  const auto call = [&]() -> decltype(auto) {
+    if constexpr (stoppable_with<F, Arguments>) {
+      return std::apply(std::move(f),
+                        std::tuple_cat(std::tuple(this_call::stop_token()), std::move(values)));
+    } else {
+      return std::apply(std::move(f), std::move(values));
+    }
+  };
   if constexpr (std::is_void_v<R>) {
-    std::apply(std::move(f), std::move(values));
+    call();
   } else {
-    const R value = std::apply(std::move(f), std::move(values));
+    const R value = call();
     codec<R>::encode(result, value);
   }
 }
@@ -256,6 +143,11 @@ class remote_call final : public state<R>, public remote_job {
         if (r.with != nullptr) let_go(*r.with);  // what is shared is the value's alone
         return this->finish_value(std::move(value));
       }
+    } catch (const cancelled_error&) {
+      error = stopped_because();
+      if (error == nullptr && this->is_stopping())
+        return this->finish(state_base::outcome::cancelled);
+      if (error == nullptr) error = std::current_exception();
     } catch (...) {
       error = std::current_exception();
     }
@@ -273,7 +165,7 @@ class remote_call final : public state<R>, public remote_job {
   }
 
  protected:
-  bool request_stop() noexcept override { return withdraw(); }
+  bool request_stop() noexcept override { return stop_at_engine(stoppable_with<F, Arguments>); }
 
  private:
   static std::uint64_t token() {

@@ -95,10 +95,10 @@ struct codec<shared_array<T>> {
   }
   static shared_array<T> decode(decoder& from) {
     shared_array<T> array;
-    const auto n = from.read_plain<std::uint64_t>();
+    const auto n = detail::read_once(from.read_plain<std::uint64_t>());
     if (n == 0) return array;
     detail::shared_memory& memory = from.attached(from.read_plain<std::uint32_t>());
-    const auto offset = from.read_plain<std::uint64_t>();
+    const auto offset = detail::read_once(from.read_plain<std::uint64_t>());
     if (offset > memory.size() || offset % alignof(T) != 0 ||
         n > (memory.size() - offset) / sizeof(T))
       detail::throw_bad_value("a shared_array beyond the end of its memory");

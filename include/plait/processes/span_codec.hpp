@@ -43,7 +43,7 @@ struct codec<detail::message_span<T>> {
     if (!items.empty()) to.write(items.data(), items.size_bytes());
   }
   static detail::message_span<T> decode(decoder& from) {
-    const auto n = from.read_plain<std::uint64_t>();
+    const auto n = detail::read_once(from.read_plain<std::uint64_t>());
     from.take(padding(reinterpret_cast<std::uintptr_t>(from.take(0))));
     if (n > from.remaining() / sizeof(T)) detail::throw_bad_size(n, from.remaining());
     const auto* first = reinterpret_cast<const T*>(from.take(n * sizeof(T)));
