@@ -31,7 +31,7 @@ namespace wire = plait::detail;
 // How many calls write over their channel: more by PLAIT_HOSTILE_CALLS=N.
 int hostile_calls() {
   const char* asked = std::getenv("PLAIT_HOSTILE_CALLS");
-  return asked != nullptr ? std::atoi(asked) : 400;
+  return asked != nullptr ? std::atoi(asked) : 200;
 }
 unsigned seed() {
   const char* asked = std::getenv("PLAIT_SEED");

@@ -43,7 +43,8 @@ void find_everything() {
   std::ifstream maps("/proc/self/maps");
   for (std::string line; std::getline(maps, line);) {
     const auto at = reinterpret_cast<void*>(std::stoull(line, nullptr, 16));
-    if (line.find("memfd:plait-worker") != std::string::npos)
+    // Behind the first there is what the pool alone writes.
+    if (own_channel == nullptr && line.find("memfd:plait-worker") != std::string::npos)
       own_channel = static_cast<channel*>(at);
     if (line.find("memfd:plait-pool") != std::string::npos) page = static_cast<pool_page*>(at);
   }
@@ -232,8 +233,10 @@ TEST(HostileCall, ThatHangsWithADamagedStateIsEndedByDeadlineAndKill) {
 }
 
 // Answers by itself, as hostile code would: a result in a descriptor of its own choosing.
-void answer_with(int fd, std::uint64_t size, std::uint32_t attached) {
-  iovec data{const_cast<char*>(""), 1};
+void answer_with(int fd, std::uint64_t size, std::uint8_t attached) {
+  slot& s = running_slot();
+  auto sequence = static_cast<std::uint32_t>(&s - own_channel->slots);
+  iovec data{&sequence, sizeof sequence};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
   msghdr message{};
   message.msg_iov = &data;
@@ -246,14 +249,17 @@ void answer_with(int fd, std::uint64_t size, std::uint32_t attached) {
   header->cmsg_len = CMSG_LEN(sizeof fd);
   std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
   sendmsg(pool_socket, &message, 0);
-  slot& s = running_slot();
   s.size = size;
   s.where = attached == 0 ? tier::in_memfd : tier::in_slot;
   s.attached = attached;
+  const plait::detail::message_place place{99, size, 0};
+  std::memcpy(s.bytes, &place, sizeof place);
+  s.check = plait::detail::checksum(plait::detail::message_head::of(s), slot_state::done, sequence,
+                                    s.bytes);
   s.state = slot_state::done;
 }
 template <class Make>
-int answers_with(Make make, std::uint64_t size, std::uint32_t attached) {
+int answers_with(Make make, std::uint64_t size, std::uint8_t attached) {
   answer_with(make(), size, attached);
   _exit(0);
 }
