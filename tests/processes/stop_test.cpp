@@ -194,7 +194,7 @@ TEST(StopOfACall, ByATimeoutOfTheTaskThatAwaitsItIsWaitedFor) {
     }
     co_return false;
   };
-  EXPECT_TRUE(plait::run(impatient));
+  EXPECT_TRUE(plait::run(impatient()));
   EXPECT_EQ(pool.submit(twice, 2).get(), 4);
   EXPECT_EQ(pool.statistics().started, 1u) << "nobody was killed";
 }
