@@ -221,7 +221,6 @@ class worker {
       next_measuring_ = now + measuring_interval;
       shared_.own_memory.store(meter_.read(), std::memory_order_relaxed);
     }
-    s.took = monotonic_ns() - began;
     s.check = checksum(message_head::of(s), how, next_, s.bytes);
     finish(s, how);
     result_.clear();
