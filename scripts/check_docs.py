@@ -11,6 +11,7 @@ source's "See docs/..." or "Example: examples/...".
 docs/*-test-cases.md holds another project's tests beside ours. Each `Suite.Name` there is a test of tests/ or
 include/plait/testing, of the file that it links to if it does; a check of the conformance suite is `Conformance.Name`. A row
 whose first cell names a `test_...` names such a test in its last cell, or says "does not apply: ..." or "not yet: ...".
+docs/*-bugs.md holds what went wrong elsewhere: each row of a table names such a test in its last cell.
 """
 import pathlib
 import re
@@ -95,6 +96,9 @@ def check_cases(root, page, tests):
                 found.append((number, f"links to [{label}], which is not defined"))
             elif target and (root / page).parent.joinpath(target).resolve() not in tests[name]:
                 found.append((number, f"names the test {name}, which is not in {target}"))
+        is_head = line.startswith("|--") or any(below.startswith("|--") for below in lines[number : number + 1])
+        if page.endswith("-bugs.md") and line.startswith("|") and not is_head and not NAMED.search(cells[-1]):
+            found.append((number, "names no test that would fail if this came back"))
         if "`test_" in cells[0] and not NAMED.search(cells[-1]) and not EXCUSE.search(cells[-1]):
             found.append((number, "names neither a test of ours nor a reason (does not apply:, not yet:)"))
     return found
@@ -121,7 +125,7 @@ def check_tree(root):
     for document in documents:
         name = document.relative_to(root).as_posix()
         errors = check_document(root, name)
-        if name.endswith("-test-cases.md"):
+        if name.endswith(("-test-cases.md", "-bugs.md")):
             errors += check_cases(root, name, tests)
         found += [f"{name}:{line}: {text}" for line, text in errors]
     return found, len(documents)
@@ -143,6 +147,9 @@ SAMPLES = [  # a file, its text, and a part of the message that it must provoke 
     ("docs/x-test-cases.md", "| `test_a` | it does | [`Conformance.Ends`](../tests/suite.hpp) |\n", ""),
     ("docs/x-test-cases.md", "| `test_a` | it does | does not apply: no pickles |\n", ""),
     ("docs/page.md", "| `test_a` | it does | `Pool.Gone` |\n", ""),
+    ("docs/x-bugs.md", "| what | test |\n|---|---|\n| it hung | `Pool.Works` |\n", ""),
+    ("docs/x-bugs.md", "| what | test |\n|---|---|\n| it hung | `Pool.*` |\n", "names no test"),
+    ("docs/x-bugs.md", "| what | test |\n|---|---|\n| it hung | `Pool.Gone` |\n", "Pool.Gone, which does not exist"),
     ("docs/page.md", "<!-- from code.cpp -->\n```cpp\nint z;\n```\n", "not in code.cpp"),
     ("docs/page.md", "<!-- from gone.cpp -->\n```cpp\nint a;\n```\n", "gone.cpp, which does not exist"),
     ("docs/page.md", "```cpp\nint a;\n```\n", "without saying"),

@@ -212,7 +212,12 @@ TEST_P(Storm, EveryVerdictIsRightNothingIsLostNothingRunsTwice) {
   EXPECT_EQ(lost, 0);
   EXPECT_EQ(twice_run, 0);
 }
-INSTANTIATE_TEST_SUITE_P(Seeds, Storm, testing::Values(1, 2, 3));
+// PLAIT_STORM_RUNS=100 is what the pool was judged by.
+int storm_runs() {
+  const char* asked = std::getenv("PLAIT_STORM_RUNS");
+  return asked != nullptr ? std::atoi(asked) : 3;
+}
+INSTANTIATE_TEST_SUITE_P(Seeds, Storm, testing::Range(1, 1 + storm_runs()));
 
 // Cancels aimed at the running front: a call is either cancelled and never ran, or ran once.
 TEST(CancelRace, ACancelledCallNeverRanAndAnyOtherRanOnce) {

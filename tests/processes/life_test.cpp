@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -70,6 +71,37 @@ TEST(Life, DescriptorsAreBackToTheStartAfterCrashes) {
 
 TEST(Life, DescriptorsAreBackToTheStartWhenNothingWasSubmitted) {
   leave_no_descriptor_behind([](process_pool_executor&) {});
+}
+
+// Each call has a worker of its own; PLAIT_WORKER_LIVES=10000 is what the pool was judged by.
+TEST(Life, ThousandsOfWorkersLeaveNoDescriptorAndNoMemoryBehind) {
+  const char* asked = std::getenv("PLAIT_WORKER_LIVES");
+  const int lives = asked != nullptr ? std::atoi(asked) : 300;
+  const auto resident_pages = [] {
+    std::ifstream file("/proc/self/statm");
+    long all = 0, resident = 0;
+    file >> all >> resident;
+    return resident;
+  };
+  process_pool_executor pool{{.max_workers = 2, .max_tasks_per_child = 1}};
+  const auto live = [&](int n) {
+    for (int i = 0; i < n; ++i) {
+      if (i % 10 == 9)
+        EXPECT_THROW(pool.submit([]() -> int { std::_Exit(1); }).get(), plait::worker_crashed);
+      else
+        EXPECT_EQ(pool.submit([](std::string s) { return s; }, std::string(60'000, 'x')).get(),
+                  std::string(60'000, 'x'));
+    }
+  };
+  live(100);
+  const long memory = resident_pages();
+  live(lives);
+  EXPECT_GE(pool.statistics().started, static_cast<std::size_t>(lives));
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they keep what is freed
+  EXPECT_LE(resident_pages() - memory, 1024) << "4 MiB";
+#endif
+  // Two seats, and what is on its way: each has a few.
+  EXPECT_LE(entries("/proc/self/fd"), 64u);
 }
 
 // A worker has its standard streams and its channel, and nothing of the parent's.

@@ -9,6 +9,8 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "plait/processes.hpp"
@@ -18,7 +20,7 @@ namespace {
 
 using plait::process_pool_executor;
 
-enum class place { nowhere, arguments_out, arguments_in, result_out, result_in };
+enum class place { nowhere, arguments_out, arguments_in, execution, result_out, result_in };
 enum class act { throws, exits, crashes };
 
 // A value whose codec misbehaves at one place.
@@ -32,6 +34,12 @@ struct trouble {
     if (what == act::crashes) raise(SIGKILL);
     throw std::range_error("cannot be coded");
   }
+};
+
+// The same behind so many bytes that were already on their way.
+struct loaded {
+  trouble t;
+  std::string load;
 };
 
 // Counts the objects of this process.
@@ -54,6 +62,17 @@ struct plait::codec<trouble> {
     const auto t = from.read_plain<trouble>();
     t.strike_at(place::result_in, place::arguments_in);
     return t;
+  }
+};
+template <>
+struct plait::codec<loaded> {
+  static void encode(encoder& to, const loaded& l) {
+    codec<std::string>::encode(to, l.load);
+    codec<trouble>::encode(to, l.t);
+  }
+  static loaded decode(decoder& from) {
+    auto load = codec<std::string>::decode(from);
+    return {codec<trouble>::decode(from), std::move(load)};
   }
 };
 template <>
@@ -155,5 +174,45 @@ TEST(Trouble, AnIdleWorkerIsUsedBeforeAnotherIsStarted) {
   for (int i = 0; i < 20; ++i) EXPECT_EQ(pool.submit(twice, i).get(), 2 * i);
   EXPECT_EQ(pool.statistics().started, 1u);
 }
+
+// CPython's test_deadlock and gh-94777 as one table: what goes wrong, where, with how much under way.
+using trouble_case = std::tuple<place, act, std::size_t>;
+class EveryTrouble : public testing::TestWithParam<trouble_case> {};
+
+loaded run_into(loaded l) {
+  if (l.t.where == place::execution) l.t.strike_at(place::nowhere, place::execution);
+  return l;
+}
+
+TEST_P(EveryTrouble, CostsItsOwnCallAndNothingHangs) {
+  const auto [where, what, bytes] = GetParam();
+  process_pool_executor pool{2};
+  const loaded good{{}, std::string(bytes, 'g')};
+  std::vector<plait::future<loaded>> others;
+  for (int i = 0; i < 3; ++i) others.push_back(pool.submit(run_into, good));
+  const loaded bad{{where, what}, std::string(bytes, 'b')};
+  if (where == place::arguments_out) {
+    EXPECT_THROW(pool.submit(run_into, bad), std::range_error);
+  } else {
+    const auto fails = pool.submit(run_into, bad);
+    for (int i = 0; i < 3; ++i) others.push_back(pool.submit(run_into, good));
+    if (what == act::throws)
+      EXPECT_THROW(fails.get(), std::range_error);
+    else
+      EXPECT_THROW(fails.get(), plait::worker_crashed);
+  }
+  for (auto& f : others) EXPECT_EQ(f.get().load, good.load);
+  pool.shutdown();
+}
+// In this program only what throws can be survived.
+INSTANTIATE_TEST_SUITE_P(InAWorker, EveryTrouble,
+                         testing::Combine(testing::Values(place::arguments_in, place::execution,
+                                                          place::result_out),
+                                          testing::Values(act::throws, act::exits, act::crashes),
+                                          testing::Values(0u, 20'000u, 3'000'000u)));
+INSTANTIATE_TEST_SUITE_P(InTheProgram, EveryTrouble,
+                         testing::Combine(testing::Values(place::arguments_out, place::result_in),
+                                          testing::Values(act::throws),
+                                          testing::Values(0u, 20'000u, 3'000'000u)));
 
 }  // namespace
