@@ -442,8 +442,13 @@ void process_engine::cancel_pending() {
 }
 
 void process_engine::wait_for_manager() {
-  // From a done callback there is nothing to wait for that would not wait for us.
-  const std::lock_guard hold(join_mutex_);
+  // From a done callback there is nothing to wait for that would not wait for us; nor for somebody
+  // else who waits already.
+  std::unique_lock hold(join_mutex_, std::defer_lock);
+  if (resolving_engine != this)
+    hold.lock();
+  else if (!hold.try_lock())
+    return;
   if (!manager_.joinable()) return;
   if (resolving_engine == this) {
     manager_.detach();
