@@ -92,11 +92,13 @@ TEST_F(LateLibrary, ACrashInItIsTheCallsAndIsNamed) {
   try {
     pool.submit(late.function<int (*)()>("late_crash")).get();
     ADD_FAILURE();
-  } catch (const plait::worker_crashed& e) {
+  } catch ([[maybe_unused]] const plait::worker_crashed& e) {
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they have their own report
     EXPECT_EQ(e.signal(), SIGSEGV);
-    bool named = e.frames().empty();  // a sanitizer's
+    bool named = false;
     for (const auto& frame : e.frames()) named |= frame.function == "late_crash";
     EXPECT_TRUE(named) << e.what();
+#endif
   }
   EXPECT_THROW(pool.submit(late.function<int (*)()>("late_throw")).get(), plait::remote_error);
   EXPECT_EQ(pool.submit(twice, 2).get(), 4);
