@@ -377,12 +377,14 @@ void event_loop::run() {
 
 void event_loop::run_to_the_end() noexcept {
   const running scope(detail::loop_core::current, *this, *this, core_->view);
+  queue_.may_nest_from_here();
   for (core_->run_ready(); !core_->try_close(); core_->run_ready()) core_->find_more();
   core_->closed = true;
 }
 
 void event_loop::run_until(const detail::state_base& awaited) {
   const running scope(detail::loop_core::current, *this, *this, core_->view);
+  queue_.may_nest_from_here();
   for (core_->run_ready(); !awaited.is_done(); core_->run_ready()) core_->find_more();
 }
 

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -132,6 +134,24 @@ TEST(Task, TwoMillionAwaitsInARowStayFlat) {
 plait::task<long> depth(long below) {
   if (below == 0) co_return 0;
   co_return 1 + co_await depth(below - 1);
+}
+
+[[gnu::noinline]] std::uintptr_t stack_now() {
+  return reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+}
+
+plait::task<> note_stack(int below, std::uintptr_t& lowest) {
+  lowest = std::min(lowest, stack_now());
+  if (below > 0) co_await note_stack(below - 1, lowest);
+}
+
+TEST(Task, AwaitsNestOnTheStackForAFewPagesOnly) {
+  virtual_run([]() -> plait::task<> {
+    const auto here = stack_now();
+    auto lowest = here;
+    co_await note_stack(10'000, lowest);
+    EXPECT_LT(here - lowest, 32 * 1024u);
+  });
 }
 
 TEST(Task, AMillionAwaitsDeepStayFlat) {

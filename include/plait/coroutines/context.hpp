@@ -55,6 +55,21 @@ class waiter;
 class context;
 class task_locals;
 
+// How deep the calling thread's stack is; grows downwards.
+[[gnu::always_inline]] inline std::uintptr_t stack_address() noexcept {
+#if defined(__x86_64__)
+  std::uintptr_t address;
+  asm("mov %%rsp, %0" : "=r"(address));
+  return address;
+#elif defined(__aarch64__)
+  std::uintptr_t address;
+  asm("mov %0, sp" : "=r"(address));
+  return address;
+#else
+  return reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+#endif
+}
+
 // The part of a loop that awaiting touches.
 struct loop_queue {
   explicit loop_queue(event_loop& o) noexcept : owner(&o) {}
@@ -64,6 +79,11 @@ struct loop_queue {
   job_list<job> ready;           // what runs after that, in order
   std::uint16_t last_turn = 0;   // see context::number()
   std::uint32_t elsewhere = 0;   // waits that other engines will end
+  std::uintptr_t stack_end = ~std::uintptr_t{0};  // where awaited frames no longer nest
+
+  // Once the loop runs, from where it runs.
+  void may_nest_from_here() noexcept { stack_end = stack_address() - 16 * 1024; }
+  bool has_stack_left() const noexcept { return stack_address() > stack_end; }
 };
 
 // Called with each flow that runs inside a wait.

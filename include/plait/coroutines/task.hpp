@@ -10,8 +10,9 @@
 // Stops:    see context.hpp; the flow's stop reaches the innermost await.
 // Throws:   co_await rethrows what the coroutine threw.
 // Cost:     the frame, from the block cache; about 10 ns to create, await and destroy.
-// Depth:    unbounded: awaiting and returning pass through the loop's trampoline and never nest on
-//           the stack (GCC 12 makes symmetric transfer a real call at -O0 and under sanitizers).
+// Depth:    unbounded: a child begins on its parent's stack, but only for the first 16 KiB of it;
+//           after that, and for what was suspended, the loop's trampoline resumes one frame after
+//           the other (GCC 12 makes symmetric transfer a real call at -O0 and under sanitizers).
 #pragma once
 
 #include <coroutine>
@@ -68,12 +69,17 @@ class task_promise_base : public promise_base {
 
   template <class P>
   void continue_with(std::coroutine_handle<P> parent) noexcept {
-    then_ = parent.address();
-    if constexpr (!is_linked_frame<P>)
-      then_ = reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(then_) | is_unlinked);
+    then_ =
+        reinterpret_cast<std::uintptr_t>(parent.address()) | (is_linked_frame<P> ? 0 : is_unlinked);
+  }
+  // The same while the parent is below on this thread's stack, and looks when we return.
+  template <class P>
+  void return_to(std::coroutine_handle<P> parent) noexcept {
+    continue_with(parent);
+    then_ |= is_below;
   }
   void continue_with(completion& c) noexcept {
-    then_ = reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(&c) | is_completion);
+    then_ = reinterpret_cast<std::uintptr_t>(&c) | is_completion;
   }
   std::exception_ptr& error() noexcept { return error_; }
 
@@ -84,9 +90,8 @@ class task_promise_base : public promise_base {
     bool linked;  // is_linked_frame of it
   };
   link awaited_by() const noexcept {
-    const auto then = reinterpret_cast<std::uintptr_t>(then_);
-    if (then & is_completion) return {nullptr, false};
-    return {reinterpret_cast<const void*>(then & ~is_unlinked), (then & is_unlinked) == 0};
+    if (then_ & is_completion) return {nullptr, false};
+    return {reinterpret_cast<const void*>(then_ & ~tags), (then_ & is_unlinked) == 0};
   }
 
  protected:
@@ -96,16 +101,18 @@ class task_promise_base : public promise_base {
  private:
   static constexpr std::uintptr_t is_completion = 1;  // frames and objects are aligned
   static constexpr std::uintptr_t is_unlinked = 2;
+  static constexpr std::uintptr_t is_below = 4;
+  static constexpr std::uintptr_t tags = is_unlinked | is_below;
   void ended() noexcept {
-    const auto then = reinterpret_cast<std::uintptr_t>(then_);
-    if (then & is_completion) {
-      reinterpret_cast<completion*>(then - is_completion)->completed();
+    if (then_ & is_below) return;
+    if (then_ & is_completion) {
+      reinterpret_cast<completion*>(then_ - is_completion)->completed();
     } else {
       flow->queue().next =
-          std::coroutine_handle<>::from_address(reinterpret_cast<void*>(then & ~is_unlinked));
+          std::coroutine_handle<>::from_address(reinterpret_cast<void*>(then_ & ~tags));
     }
   }
-  void* then_ = nullptr;
+  std::uintptr_t then_ = 0;
   std::exception_ptr error_;
 };
 
@@ -179,12 +186,22 @@ class [[nodiscard]] task {
   struct awaiter {
     handle child;
     bool await_ready() const noexcept { return false; }
+    // The child begins on top of its parent, as a call does, while there is stack left for that; if
+    // it has ended when it returns, the parent has not even been suspended.
     template <detail::flow_promise P>
-    void await_suspend(std::coroutine_handle<P> parent) const noexcept {
+    bool await_suspend(std::coroutine_handle<P> parent) const noexcept {
       auto& promise = child.promise();
       promise.flow = parent.promise().flow;
+      auto& queue = promise.flow->queue();
+      if (queue.has_stack_left()) [[likely]] {
+        promise.return_to(parent);
+        child.resume();
+        if (child.done()) return false;
+      } else {
+        queue.next = child;
+      }
       promise.continue_with(parent);
-      promise.flow->queue().next = child;
+      return true;
     }
     T await_resume() const { return child.promise().take(); }
   };
