@@ -72,17 +72,13 @@ blocking_scope::~blocking_scope() {
 
 thread_local constinit running_call* running_call::innermost = nullptr;
 
-bool state_base::try_claim_at_home() noexcept {
-  const auto word = word_.load(std::memory_order_relaxed);
-  if (!(word & private_here)) return try_claim();
-  word_.store(word | claimed, std::memory_order_relaxed);  // R7
-  return !(word & claimed);
-}
-
 void state_base::finish(outcome how) noexcept {
   outcome_ = how;
   auto word = word_.load(std::memory_order_relaxed);
-  if (word & private_here) return finish_private(word);
+  if (word & private_here) {
+    auto& o = finish_at_home(how);
+    return o.notify(&o);
+  }
   while (!(word & (locked | observed))) {
     const auto next = (word | done) - one_ref;  // R3: done and the reference in one step
     if (word_.compare_exchange_weak(word, next, std::memory_order_acq_rel,
@@ -111,13 +107,6 @@ void state_base::finish_and_notify() noexcept {
     o->notify(o);
   }
   if (word >> ref_shift == 1) destroy(word);
-}
-
-// R7. The handle stays behind, so nothing is destroyed here.
-void state_base::finish_private(std::uint64_t word) noexcept {
-  observer* o = std::exchange(observers_, nullptr);
-  word_.store(((word | done) & ~(private_here | observed)) - one_ref, std::memory_order_release);
-  o->notify(o);
 }
 
 void state_base::finish_exception(std::exception_ptr error) noexcept {
@@ -170,16 +159,6 @@ bool state_base::add_observer(observer& o) noexcept {
   return true;
 }
 
-bool state_base::add_observer_at_home(observer& o) noexcept {
-  // Acquire: whoever had the other handles has let go of them.
-  const auto word = word_.load(std::memory_order_acquire);
-  if ((word & ~claimed) != 2 * one_ref) return add_observer(o);  // ours, and the completer's
-  o.next = nullptr;
-  observers_ = &o;
-  word_.store(word | observed | private_here, std::memory_order_relaxed);
-  return true;
-}
-
 bool state_base::remove_observer(observer& o) noexcept {
   const auto word = lock();
   observer** link = &observers_;
@@ -199,8 +178,7 @@ std::exception_ptr state_base::retrieve() noexcept {
   return error_;
 }
 
-void state_base::wait() {
-  if (is_done()) return;
+void state_base::wait_now() {
   assist();
   if (!is_done()) block();
 }

@@ -4,25 +4,25 @@
 
 namespace plait::detail {
 
-bool future_awaiter_base::begin(state_base& awaited) noexcept {
-  awaited_ = &awaited;
-  if (awaited.completes_here()) return awaited.add_observer_at_home(bridge_);
-  elsewhere_ = awaited.is_submitted();  // before it may be done
-  flow().queue().elsewhere += elsewhere_;
-  if (awaited.add_observer(bridge_)) return true;
-  flow().queue().elsewhere -= elsewhere_;
+bool future_awaiter_base::begin_elsewhere() noexcept {
+  const bool counts = awaited_->is_submitted() && !awaited_->completes_here();
+  elsewhere_ = counts;  // before it may be done
+  flow().queue().elsewhere += counts;
+  if (awaited_->add_observer(*this)) return true;
+  flow().queue().elsewhere -= counts;
+  elsewhere_ = false;
   return false;
 }
 
 std::string future_awaiter_base::waits_for() const { return awaited_->describe(); }
 
-void future_awaiter_base::bridge::done(observer* self) noexcept {
-  auto& owner = static_cast<bridge*>(self)->owner;
-  auto& loop = owner.flow().loop();
+void future_awaiter_base::done(observer* self) noexcept {
+  auto& awaiter = *static_cast<future_awaiter_base*>(self);
+  auto& loop = awaiter.flow().loop();
   if (loop.is_current()) {
-    owner.arrived();
+    awaiter.resume_soon();
   } else {
-    loop.deliver(owner.arrival_);
+    awaiter.post_to(loop);
   }
 }
 

@@ -55,7 +55,7 @@ void context::share_locals(const context& creator) noexcept {
 
 void context::request_stop() noexcept {
   if (stopping()) return;
-  stopping_ = 1;
+  marks_ |= is_stopping;
   if (const extras* have = extras_or_null(); have != nullptr && have->stop.has_value())
     std::stop_source(*have->stop).request_stop();
   if (waiting_ != nullptr) waiting_->stop();
@@ -85,8 +85,8 @@ void context::set_name(std::string_view name) { make_extras().name = name; }
 
 const void* context::where() const noexcept {
   for (const context* c = this; c != nullptr; c = c->parent_)
-    if (c->where_ != 0)
-      return reinterpret_cast<const void*>(static_cast<std::uintptr_t>(c->where_));
+    if (const auto where = c->marks_ & (is_stopping - 1); where != 0)
+      return reinterpret_cast<const void*>(static_cast<std::uintptr_t>(where));
   return nullptr;
 }
 

@@ -97,14 +97,14 @@ struct loop_core {
         order(options.schedule),
         poll(poller::open(options.poller)),
         timers(clock.now()),
-        view(q, live, timers, options.stall_after) {}
+        view(q, q.live, timers, options.stall_after) {}
 
   // A turn of the loop is run_ready(), then, unless that was all, find_more().
   void run_ready() noexcept {
-    if (order != nullptr) [[unlikely]]
-      return run_as_drawn();
-    if (view.is_watched()) [[unlikely]]
-      return run_ready_watched();
+    queue.now = loop_queue::unknown;
+    queue.is_plain = order == nullptr && !stopping && !view.is_watched();
+    if (!queue.is_plain) [[unlikely]]
+      return order != nullptr ? run_as_drawn() : run_ready_watched();
     for (int budget = 256; budget != 0 && !queue.ready.empty(); --budget) queue.ready.pop()->run();
   }
   void run_ready_watched() noexcept {
@@ -130,10 +130,12 @@ struct loop_core {
   }
   void fire_timers() noexcept {
     if (timers.empty()) return;
+    const auto now = clock.now();
+    if (!time_is_virtual) queue.now = now;
     if (order == nullptr) {
-      timers.expire(clock.now());
+      timers.expire(now);
     } else {
-      timers.collect(clock.now());
+      timers.collect(now);
     }
   }
   // Looks at the inbox, the kernel and the timers; sleeps if that leaves nothing ready.
@@ -177,7 +179,8 @@ struct loop_core {
     closing = true;
     if (stopping || how.pending == shutdown_options::pending_calls::run) return;
     stopping = true;
-    for (spawned_task* t = live; t != nullptr; t = t->next_live()) t->flow().request_stop();
+    queue.is_plain = false;
+    for (spawned_task* t = queue.live; t != nullptr; t = t->next_live()) t->flow().request_stop();
     drawn_from.put_back(queue.ready);
     posted.take(queue.ready);
     // What the callbacks of a dropped call submit comes after this list, and is not dropped.
@@ -192,7 +195,7 @@ struct loop_core {
   }
   // With nothing live and nothing ready: takes no more, for good.
   bool try_close() noexcept {
-    return closing && live == nullptr && stops_on_their_way == 0 && queue.ready.empty() &&
+    return closing && queue.live == nullptr && stops_on_their_way == 0 && queue.ready.empty() &&
            posted.close_if_empty();
   }
 
@@ -205,8 +208,7 @@ struct loop_core {
   const std::unique_ptr<poller> poll;
   timer_wheel timers;
   inbox posted;
-  // These five: the loop's thread only.
-  spawned_task* live = nullptr;
+  // These four: the loop's thread only.
   std::size_t stops_on_their_way = 0;  // asked of tasks that have ended before they arrived
   bool closing = false;
   bool stopping = false;
@@ -225,23 +227,16 @@ thread_local event_loop* loop_core::current = nullptr;
 
 context* context::running() noexcept { return loop_core::running_flow(); }
 
-void spawned_task::start(std::coroutine_handle<> frame, task_promise_base& promise) noexcept {
-  auto& core = *flow().loop().core_;
-  next_ = core.live;
-  if (next_ != nullptr) next_->previous_ = this;
-  core.live = this;
-  if (watched_by(watcher::trace)) [[unlikely]]
-    trace_life(trace_record::kind::task_begins, *this);
-  if (core.stopping) flow().request_stop();
-  begin(frame, promise);
+void spawned_task::begins_unplainly() noexcept {
+  if (watched_by(watcher::trace)) trace_life(trace_record::kind::task_begins, *this);
+  if (flow().loop().core_->stopping) flow().request_stop();
 }
 
-void spawned_task::unlink() noexcept {
-  (previous_ != nullptr ? previous_->next_ : flow().loop().core_->live) = next_;
-  if (next_ != nullptr) next_->previous_ = previous_;
-  if (watched_by(watcher::trace)) [[unlikely]]
-    trace_life(trace_record::kind::task_ends, *this);  // at the end: a jump, nothing to save
+void spawned_task::ends_unplainly() noexcept {
+  if (watched_by(watcher::trace)) trace_life(trace_record::kind::task_ends, *this);
 }
+
+void waiter::post_to(event_loop& loop) noexcept { loop.deliver(*this); }
 
 void task_node::expect_stop() noexcept { ++flow_.loop().core_->stops_on_their_way; }
 
@@ -255,7 +250,6 @@ void task_node::stop_arrived() noexcept {
 }
 
 void timer::arm(event_loop& loop, time_point when) noexcept { loop.core_->timers.arm(*this, when); }
-void timer::unlink() noexcept { wheel->disarm(*this); }
 
 void sleeper::begin() noexcept {
   auto& loop = flow().loop();
@@ -379,6 +373,7 @@ void event_loop::run_to_the_end() noexcept {
   const running scope(detail::loop_core::current, *this, *this, core_->view);
   queue_.may_nest_from_here();
   for (core_->run_ready(); !core_->try_close(); core_->run_ready()) core_->find_more();
+  queue_.now = detail::loop_queue::unknown;
   core_->closed = true;
 }
 
@@ -386,6 +381,7 @@ void event_loop::run_until(const detail::state_base& awaited) {
   const running scope(detail::loop_core::current, *this, *this, core_->view);
   queue_.may_nest_from_here();
   for (core_->run_ready(); !awaited.is_done(); core_->run_ready()) core_->find_more();
+  queue_.now = detail::loop_queue::unknown;
 }
 
 void event_loop::shutdown(shutdown_options options) {
@@ -430,7 +426,11 @@ event_loop& event_loop::current() {
 }
 clock& event_loop::clock() const noexcept { return core_->clock; }
 poller_kind event_loop::poller() const noexcept { return core_->poll->kind(); }
-time_point event_loop::now() const noexcept { return core_->clock.now(); }
+time_point event_loop::read_clock() const noexcept {
+  const auto now = core_->clock.now();
+  if (!core_->time_is_virtual && is_current()) core_->queue.now = now;
+  return now;
+}
 std::size_t event_loop::default_window() const noexcept { return 1024; }
 
 void event_loop::before_block(const detail::state_base* awaited) {

@@ -6,8 +6,8 @@
 
 namespace plait::detail {
 
-group_child::group_child(group_core& group, const task_origin& origin)
-    : task_node(group.parent().queue(), &group.parent(), origin), group_(group) {}
+group_child::group_child(group_core& group, const void* where) noexcept
+    : task_node(group.parent().queue(), &group.parent(), where), group_(group) {}
 
 void group_child::unlink() noexcept { group_.remove(*this); }
 

@@ -19,15 +19,10 @@ timer_wheel::place timer_wheel::place_of(time_point deadline) const noexcept {
 }
 
 void timer_wheel::slot_list::append(timer& t) noexcept {
-  t.previous = last;
-  t.next_timer = nullptr;
-  (last != nullptr ? last->next_timer : first) = &t;
-  last = &t;
-}
-
-void timer_wheel::slot_list::unlink(timer& t) noexcept {
-  (t.previous != nullptr ? t.previous->next_timer : first) = t.next_timer;
-  (t.next_timer != nullptr ? t.next_timer->previous : last) = t.previous;
+  t.previous = previous;
+  t.next = this;
+  previous->next = &t;
+  previous = &t;
 }
 
 void timer_wheel::link(timer& t, place at) noexcept {
@@ -36,39 +31,31 @@ void timer_wheel::link(timer& t, place at) noexcept {
 }
 
 void timer_wheel::arm(timer& t, time_point deadline) noexcept {
-  t.wheel = this;
-  t.due = false;
   t.deadline = deadline;
   link(t, place_of(deadline));
-  ++count_;
-}
-
-void timer_wheel::disarm(timer& t) noexcept {
-  if (t.due) {
-    due_.unlink(t);
-  } else {
-    const place at = place_of(t.deadline);
-    slot_list& list = wheel_[at.level][at.slot];
-    list.unlink(t);
-    if (list.first == nullptr) occupied_[at.level] &= ~(std::uint64_t{1} << at.slot);
-  }
-  t.wheel = nullptr;
-  --count_;
 }
 
 bool timer_wheel::first_occupied(place& at, std::uint64_t& begins) const noexcept {
   for (unsigned level = 0; level < levels; ++level) {
-    if (occupied_[level] == 0) continue;
-    // Slots of a level lie at or ahead of the present digit, within one turn of it.
-    const unsigned shift = level * digit_bits;
-    const unsigned digit = static_cast<unsigned>(tick_ >> shift) % slots;
-    const unsigned ahead = static_cast<unsigned>(
-        std::countr_zero(std::rotr(occupied_[level], static_cast<int>(digit))));
-    at = {level, (digit + ahead) % slots};
-    begins = ((tick_ >> shift) + ahead) << shift;
-    return true;
+    while (occupied_[level] != 0) {
+      // Slots of a level lie at or ahead of the present digit, within one turn of it.
+      const unsigned shift = level * digit_bits;
+      const unsigned digit = static_cast<unsigned>(tick_ >> shift) % slots;
+      const unsigned ahead = static_cast<unsigned>(
+          std::countr_zero(std::rotr(occupied_[level], static_cast<int>(digit))));
+      at = {level, (digit + ahead) % slots};
+      begins = ((tick_ >> shift) + ahead) << shift;
+      if (!wheel_[level][at.slot].empty()) return true;
+      occupied_[level] &= ~(std::uint64_t{1} << at.slot);
+    }
   }
   return false;
+}
+
+bool timer_wheel::empty() const noexcept {
+  place at{};
+  std::uint64_t begins = 0;
+  return due_.empty() && !first_occupied(at, begins);
 }
 
 time_point timer_wheel::next_expiry() const noexcept {
@@ -77,39 +64,42 @@ time_point timer_wheel::next_expiry() const noexcept {
   if (!first_occupied(at, begins)) return time_point::max();
   if (at.level != 0) return time_point(duration(static_cast<std::int64_t>(begins << tick_bits)));
   time_point first = time_point::max();
-  for (const timer* t = wheel_[0][at.slot].first; t != nullptr; t = t->next_timer)
-    first = std::min(first, t->deadline);
+  const slot_list& list = wheel_[0][at.slot];
+  for (const timer_link* t = list.next; t != &list; t = t->next)
+    first = std::min(first, static_cast<const timer*>(t)->deadline);
   return first;
 }
 
-timer_wheel::slot_list timer_wheel::take(place at) noexcept {
+timer_wheel::chain timer_wheel::take(place at) noexcept {
   occupied_[at.level] &= ~(std::uint64_t{1} << at.slot);
-  return std::exchange(wheel_[at.level][at.slot], {});
+  slot_list& list = wheel_[at.level][at.slot];
+  const chain taken{&list.first(), static_cast<timer*>(list.previous)};
+  taken.last->next = nullptr;
+  list.previous = list.next = &list;
+  return taken;
 }
 
 void timer_wheel::expire(time_point now) noexcept {
   collect(now);
-  while (due_.first != nullptr) fire(*due_.first);
+  while (!due_.empty()) fire(due_.first());
 }
 
 void timer_wheel::fire(timer& t) noexcept {
-  due_.unlink(t);
-  t.wheel = nullptr;
-  --count_;
+  t.unlink();
   t.expired();
 }
 
 std::size_t timer_wheel::due_together(std::size_t most) const noexcept {
   std::size_t n = 0;
-  for (const timer* t = due_.first; t != nullptr && n < most; t = t->next_timer, ++n)
-    if (t->deadline != due_.first->deadline) break;
+  for (const timer_link* t = due_.next; t != &due_ && n < most; t = t->next, ++n)
+    if (static_cast<const timer*>(t)->deadline != due_.first().deadline) break;
   return n;
 }
 
 void timer_wheel::fire(std::size_t index) noexcept {
-  timer* t = due_.first;
-  for (; index > 0; --index) t = t->next_timer;
-  fire(*t);
+  timer_link* t = due_.next;
+  for (; index > 0; --index) t = t->next;
+  fire(static_cast<timer&>(*t));
 }
 
 void timer_wheel::collect(time_point now) noexcept {
@@ -118,52 +108,52 @@ void timer_wheel::collect(time_point now) noexcept {
   std::uint64_t begins = 0;
   while (first_occupied(at, begins) && begins <= present) {
     tick_ = std::max(tick_, begins);
-    slot_list list = take(at);
+    chain list = take(at);
     if (at.level == 0) list = sorted(list);
-    slot_list later;  // of the present tick, but after now
-    while (list.first != nullptr) {
-      timer& t = *std::exchange(list.first, list.first->next_timer);
+    bool some_later = false;  // of the present tick, but after now
+    for (timer* t = list.first; t != nullptr;) {
+      timer& moved = *std::exchange(t, after(*t));
       if (at.level != 0) {
-        link(t, place_of(t.deadline));
-      } else if (t.deadline <= now) {
-        t.due = true;
-        due_.append(t);
+        link(moved, place_of(moved.deadline));
+      } else if (moved.deadline <= now) {
+        due_.append(moved);
       } else {
-        later.append(t);
+        link(moved, at);
+        some_later = true;
       }
     }
-    if (later.first != nullptr) {  // nothing beyond the present tick can be due
-      wheel_[0][at.slot] = later;
-      occupied_[0] |= std::uint64_t{1} << at.slot;
-      return;
-    }
+    if (some_later) return;  // nothing beyond the present tick can be due
   }
   tick_ = std::max(tick_, present);
 }
 
-timer_wheel::slot_list timer_wheel::sorted(slot_list list) noexcept {
+timer_wheel::chain timer_wheel::sorted(chain list) noexcept {
   bool in_order = true;
-  for (const timer* t = list.first; t != list.last; t = t->next_timer)
-    if (t->next_timer->deadline < t->deadline) in_order = false;
+  for (const timer* t = list.first; t != list.last; t = after(*t))
+    if (after(*t)->deadline < t->deadline) in_order = false;
   if (in_order) return list;
-  // Merge sort, stable, by halves; the backward links are mended when the caller appends each to a
-  // new list.
+  // Merge sort, stable, by halves.
   timer* middle = list.first;
-  for (const timer* end = list.first->next_timer; end != nullptr && end->next_timer != nullptr;
-       end = end->next_timer->next_timer)
-    middle = middle->next_timer;
-  slot_list right{std::exchange(middle->next_timer, nullptr), list.last};
+  for (const timer* end = after(*list.first); end != nullptr && end->next != nullptr;
+       end = after(*after(*end)))
+    middle = after(*middle);
+  chain right{after(*middle), list.last};
+  middle->next = nullptr;
   list.last = middle;
   list = sorted(list);
   right = sorted(right);
-  slot_list merged;
+  chain merged{nullptr, nullptr};
   while (list.first != nullptr || right.first != nullptr) {
     const bool from_right = list.first == nullptr || (right.first != nullptr &&
                                                       right.first->deadline < list.first->deadline);
     timer*& source = from_right ? right.first : list.first;
-    timer* t = std::exchange(source, source->next_timer);
-    t->next_timer = nullptr;
-    (merged.last != nullptr ? merged.last->next_timer : merged.first) = t;
+    timer* t = std::exchange(source, after(*source));
+    t->next = nullptr;
+    if (merged.last != nullptr) {
+      merged.last->next = t;
+    } else {
+      merged.first = t;
+    }
     merged.last = t;
   }
   return merged;

@@ -4,6 +4,9 @@
 // (65.5 us). A timer lies at the level of the highest 6-bit digit in which its tick differs from
 // the present one, and moves down as that digit is reached, at most 7 times. Inside a slot the
 // order is that of arming; what expires in one turn fires in order of deadline.
+//
+// A timer that is disarmed just leaves its list. The bits that say which slots have timers may
+// therefore say too much; whoever meets an empty slot clears its bit.
 #pragma once
 
 #include <array>
@@ -18,8 +21,7 @@ class timer_wheel {
   explicit timer_wheel(time_point now) noexcept : tick_(tick_of(now)) {}
 
   void arm(timer& t, time_point deadline) noexcept;
-  void disarm(timer& t) noexcept;
-  bool empty() const noexcept { return count_ == 0; }
+  bool empty() const noexcept;
   // A time not later than the first deadline, and equal to it when that is within 4 ms: when to
   // call expire() next. time_point::max() when empty.
   time_point next_expiry() const noexcept;
@@ -35,11 +37,18 @@ class timer_wheel {
 
  private:
   static constexpr unsigned tick_bits = 16, digit_bits = 6, slots = 64, levels = 8;
-  struct slot_list {
-    timer* first = nullptr;
-    timer* last = nullptr;
+  struct slot_list : timer_link {  // the ring's own link
+    slot_list() noexcept : timer_link{this, this} {}
+    slot_list(const slot_list&) = delete;
+    slot_list& operator=(const slot_list&) = delete;
+    bool empty() const noexcept { return next == this; }
+    timer& first() const noexcept { return static_cast<timer&>(*next); }
     void append(timer& t) noexcept;
-    void unlink(timer& t) noexcept;
+  };
+  // What was a slot's, in order: linked by `next` alone, to null.
+  struct chain {
+    timer* first;
+    timer* last;
   };
   struct place {
     unsigned level, slot;
@@ -50,15 +59,15 @@ class timer_wheel {
   void link(timer& t, place at) noexcept;
   // The first occupied slot at or after the present tick, and the tick at which it begins.
   bool first_occupied(place& at, std::uint64_t& begins) const noexcept;
-  slot_list take(place at) noexcept;
-  void fire(timer& t) noexcept;
-  static slot_list sorted(slot_list list) noexcept;
+  chain take(place at) noexcept;
+  static timer* after(const timer& t) noexcept { return static_cast<timer*>(t.next); }
+  static void fire(timer& t) noexcept;
+  static chain sorted(chain list) noexcept;
 
   std::uint64_t tick_;
-  std::uint64_t count_ = 0;
   slot_list due_;                                 // expired, about to fire
-  std::array<std::uint64_t, levels> occupied_{};  // a bit a slot
-  std::array<std::array<slot_list, slots>, levels> wheel_{};
+  mutable std::array<std::uint64_t, levels> occupied_{};  // a bit a slot
+  std::array<std::array<slot_list, slots>, levels> wheel_;
 };
 
 }  // namespace plait::detail

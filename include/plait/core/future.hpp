@@ -210,6 +210,12 @@ struct access {
   static any_future adopt_any(state_base* s) noexcept { return any_future(s); }
   static state_base* get(const any_future& f) noexcept { return f.state_; }
   static state_base& checked(const any_future& f) { return f.checked(); }
+  // Gives the reference up; throws invalid_state for an empty future.
+  static state_base* release(any_future& f) {
+    auto& s = f.checked();
+    f.state_ = nullptr;
+    return &s;
+  }
   template <class T>
   static state<T>& get(const future<T>& f) noexcept {
     return f.shared();

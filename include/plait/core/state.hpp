@@ -48,6 +48,7 @@
 #include <utility>
 
 #include "plait/core/block_cache.hpp"
+#include "plait/core/blocking.hpp"
 #include "plait/core/clock.hpp"
 #include "plait/core/errors.hpp"
 #include "plait/core/job.hpp"
@@ -64,53 +65,9 @@ struct observer {
   function notify;  // must not block; may run on any thread
 };
 
-// What a thread's owner has to say when the thread blocks. Event loops refuse; thread pools look
-// for deadlocks and let somebody else work meanwhile.
-class blocking_policy {
- public:
-  // The thread is about to block until `awaited` is done; null: until one of several is. May throw
-  // would_deadlock; after_block() is then not called.
-  virtual void before_block(const state_base* awaited) = 0;
-  virtual void after_block() noexcept {}
-  // Makes `next` the policy of the calling thread, null for none; returns the previous one.
-  static blocking_policy* exchange(blocking_policy* next) noexcept;
-
- protected:
-  ~blocking_policy() = default;
-};
-
-// Stands around every blocking wait.
-class blocking_scope {
- public:
-  explicit blocking_scope(const state_base* awaited);
-  ~blocking_scope();
-  blocking_scope(const blocking_scope&) = delete;
-  blocking_scope& operator=(const blocking_scope&) = delete;
-
- private:
-  blocking_policy* policy_;
-};
-
-// The calls that are running on this thread, innermost first: a call that waits may be made to run
-// another one meanwhile.
-class running_call {
- public:
-  explicit running_call(const state_base& s) noexcept
-      : state_(&s), outer_(std::exchange(innermost, this)) {}
-  ~running_call() { innermost = outer_; }
-  running_call(const running_call&) = delete;
-  running_call& operator=(const running_call&) = delete;
-
-  static const running_call* current() noexcept { return innermost; }
-  // Whether `s` is this call or one around it.
-  bool is_within(const state_base& s) const noexcept {
-    return state_ == &s || (outer_ != nullptr && outer_->is_within(s));
-  }
-
- private:
-  static thread_local constinit running_call* innermost;
-  const state_base* state_;
-  running_call* outer_;
+// Whoever waits for a private state (R7): a flow of the loop that will complete it.
+struct home_observer : observer {
+  using observer::observer;
 };
 
 class state_base {
@@ -153,12 +110,26 @@ class state_base {
   // As add_observer, for the holder of a handle who keeps it until the observer is notified, on the
   // thread that will also claim and finish. If it is the only handle, the state is private from now
   // on (R7), and the observer is never removed.
-  bool add_observer_at_home(observer& o) noexcept;
+  bool add_observer_at_home(home_observer& o) noexcept {
+    // Acquire: whoever had the other handles has let go of them.
+    const auto word = word_.load(std::memory_order_acquire);
+    if ((word & ~claimed) != 2 * one_ref) return add_observer(o);  // ours, and the completer's
+    o.next = nullptr;
+    observers_ = &o;
+    word_.store(word | observed | private_here, std::memory_order_relaxed);
+    return true;
+  }
   // Whether the loop that runs on this thread will complete it, and does everything else with it.
   virtual bool completes_here() const noexcept { return false; }
+  // The queue of the loop that will complete it and does everything else with it; null if there is
+  // none such.
+  virtual const void* home_queue() const noexcept { return nullptr; }
 
   // Blocks until done. Throws would_deadlock where the calling thread must not block.
-  void wait();
+  void wait() {
+    if (!is_done()) [[unlikely]]
+      wait_now();
+  }
   // As wait(), up to `deadline`; returns is_done().
   bool wait_until(time_point deadline);
   // Whether somebody has begun to make the result.
@@ -189,13 +160,28 @@ class state_base {
 
   bool is_private() const noexcept { return word_.load(std::memory_order_relaxed) & private_here; }
   // try_claim() of who completes at home.
-  bool try_claim_at_home() noexcept;
+  bool try_claim_at_home() noexcept {
+    const auto word = word_.load(std::memory_order_relaxed);
+    if (!(word & private_here)) [[unlikely]]
+      return try_claim();
+    word_.store(word | claimed, std::memory_order_relaxed);  // R7
+    return !(word & claimed);
+  }
+  // finish() of a private state, but for the notification of its observer, who is returned. The
+  // handle stays behind, so nothing is destroyed here.
+  home_observer& finish_at_home(outcome how) noexcept {
+    outcome_ = how;
+    const auto word = word_.load(std::memory_order_relaxed);
+    observer* o = std::exchange(observers_, nullptr);
+    word_.store(((word | done) & ~(private_here | observed)) - one_ref, std::memory_order_release);
+    return static_cast<home_observer&>(*o);
+  }
 
  private:
-  void finish_private(std::uint64_t word) noexcept;
   void destroy(std::uint64_t word) noexcept;
   // What is rare of finish, wait and destroy, so that the rest needs no stack.
   void finish_and_notify() noexcept;
+  void wait_now();
   void block();
   void report() noexcept;
   std::uint64_t lock() noexcept;
@@ -222,21 +208,26 @@ class state : public state_base {
   explicit state(unsigned completers, const void* where = nullptr) noexcept
       : state_base(completers, where) {}
 
-  // The completer, once, after try_claim(). If constructing the value throws, that is the result.
+  // The completer, once, after try_claim(), before it finishes with outcome::value.
+  template <class... Args>
+  void put_value(Args&&... args) noexcept(std::is_nothrow_constructible_v<value_type, Args&&...>) {
+    ::new (static_cast<void*>(&value_)) value_type(std::forward<Args>(args)...);
+    constructed_ = true;
+  }
+  // Both. If constructing the value throws, that is the result.
   template <class... Args>
   void finish_value(Args&&... args) noexcept {
     if constexpr (std::is_nothrow_constructible_v<value_type, Args&&...>) {
-      ::new (static_cast<void*>(&value_)) value_type(std::forward<Args>(args)...);
+      put_value(std::forward<Args>(args)...);
     } else {
       std::exception_ptr error;
       try {
-        ::new (static_cast<void*>(&value_)) value_type(std::forward<Args>(args)...);
+        put_value(std::forward<Args>(args)...);
       } catch (...) {
         error = std::current_exception();
       }
       if (error != nullptr) return finish_exception(std::move(error));
     }
-    constructed_ = true;
     finish(outcome::value);
   }
   // After done: the value, or throws what the state holds instead.

@@ -19,68 +19,83 @@
 namespace plait {
 namespace detail {
 
-class future_awaiter_base : public waiter {
+class future_awaiter_base : public waiter, public home_observer {
  public:
+  future_awaiter_base(const future_awaiter_base&) = delete;
+  future_awaiter_base& operator=(const future_awaiter_base&) = delete;
   bool await_ready() const noexcept { return false; }
   std::string waits_for() const final;
   bool ends_from_within() const noexcept final { return !elsewhere_ && awaited_->is_submitted(); }
   const state_base* awaited_state() const noexcept final { return awaited_; }
 
+  // Where a task has just ended that `awaiter` waits for at home, and is about to return to the
+  // loop: what would run next anyway runs at once.
+  static void resume_at_end(home_observer& awaiter) noexcept {
+    auto& self = static_cast<future_awaiter_base&>(awaiter);
+    const auto& queue = self.flow().queue();
+    if (queue.is_plain && queue.ready.empty()) {
+      self.resume_next();
+    } else {
+      self.resume_soon();
+    }
+  }
+
  protected:
-  ~future_awaiter_base() = default;
+  explicit future_awaiter_base(state_base& awaited) noexcept
+      : home_observer(&future_awaiter_base::done), awaited_(&awaited) {}
+  ~future_awaiter_base() {
+    if (awaited_ != nullptr) awaited_->release();
+  }
   // False if the future is done already.
-  bool begin(state_base& awaited) noexcept;
+  template <flow_promise P>
+  bool begin(std::coroutine_handle<P> frame) noexcept {
+    suspend_always(frame);
+    const bool added = awaited_->home_queue() == &flow().queue()
+                           ? awaited_->add_observer_at_home(*this)
+                           : begin_elsewhere();
+    if (!added) [[unlikely]] {
+      unsuspend();
+      return false;
+    }
+    if (flow().stopping()) [[unlikely]]
+      awaited_->cancel();
+    return true;
+  }
+  // The result's reference, once; on the loop again.
+  state_base* arrived() noexcept {
+    if (elsewhere_) [[unlikely]]
+      --flow().queue().elsewhere;
+    return std::exchange(awaited_, nullptr);
+  }
 
  private:
-  struct bridge final : observer {
-    explicit bridge(future_awaiter_base& o) noexcept : observer(&bridge::done), owner(o) {}
-    static void done(observer* self) noexcept;  // on the completing thread
-    future_awaiter_base& owner;
-  };
-  // Back on the loop: the flow goes on.
-  struct arrival final : job {
-    explicit arrival(future_awaiter_base& o) noexcept : owner(o) {}
-    void run() noexcept override { owner.arrived(); }
-    void drop() noexcept override {}
-    future_awaiter_base& owner;
-  };
-  void arrived() noexcept {
-    flow().queue().elsewhere -= elsewhere_;
-    resume_soon();
-  }
+  bool begin_elsewhere() noexcept;
+  static void done(observer* self) noexcept;  // on the completing thread
   void stop() noexcept final { awaited_->cancel(); }
-  bool elsewhere_ = false;  // another engine will complete it
-  state_base* awaited_ = nullptr;
-  bridge bridge_{*this};
-  arrival arrival_{*this};
+  state_base* awaited_;     // a reference of ours
+  bool elsewhere_ = false;  // counted as a wait that another engine will end
 };
 
 template <class T>
 class future_awaiter final : public future_awaiter_base {
  public:
-  explicit future_awaiter(future<T> f) noexcept : future_(std::move(f)) {}
+  explicit future_awaiter(future<T>&& f) : future_awaiter_base(*access::release(f)) {}
   template <flow_promise P>
-  bool await_suspend(std::coroutine_handle<P> frame) {
-    auto& state = access::checked(future_);
-    suspend_always(frame);
-    if (!begin(state)) {
-      unsuspend();
-      return false;
-    }
-    if (flow().stopping()) state.cancel();
-    return true;
+  bool await_suspend(std::coroutine_handle<P> frame) noexcept {
+    return begin(frame);
   }
-  T await_resume() { return std::move(future_).get(); }
-
- private:
-  future<T> future_;
+  T await_resume() { return access::adopt(static_cast<state<T>*>(arrived())).get(); }
 };
 
 }  // namespace detail
 
 template <class T>
-auto operator co_await(future<T> f) noexcept {
+auto operator co_await(future<T>&& f) {
   return detail::future_awaiter<T>(std::move(f));
+}
+template <class T>
+auto operator co_await(const future<T>& f) {
+  return detail::future_awaiter<T>(future<T>(f));
 }
 
 }  // namespace plait

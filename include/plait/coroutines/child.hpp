@@ -25,7 +25,7 @@ class child_owner : public waiter {
 };
 
 // One child: its own context, so that it can be stopped apart from its parent.
-class child_base : public job, public completion {
+class child_base : public completion {
  public:
   child_base(const child_base&) = delete;
   child_base& operator=(const child_base&) = delete;
@@ -45,7 +45,7 @@ class child_base : public job, public completion {
   ~child_base() = default;
   void begin(std::coroutine_handle<> frame, task_promise_base& promise) noexcept {
     promise.flow = &flow_;
-    promise.continue_with(static_cast<completion&>(*this));
+    promise.continue_with(*this);
     waiter::run_frames(flow_, frame);
   }
 

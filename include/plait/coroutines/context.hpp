@@ -22,69 +22,13 @@
 
 #include "plait/core/errors.hpp"
 #include "plait/core/job.hpp"
+#include "plait/coroutines/loop_queue.hpp"
 
-namespace plait {
-
-class event_loop;
-
-namespace detail {
-
-// First in, first out; the nodes are the jobs themselves.
-template <class Job>
-class job_list {
- public:
-  bool empty() const noexcept { return head_ == nullptr; }
-  void push(Job& j) noexcept {
-    j.next = nullptr;
-    (head_ != nullptr ? tail_->next : head_) = &j;
-    tail_ = &j;
-  }
-  Job* pop() noexcept {
-    job* first = head_;
-    if (first != nullptr) head_ = first->next;
-    return static_cast<Job*>(first);
-  }
-
- private:
-  job* head_ = nullptr;
-  job* tail_ = nullptr;
-};
+namespace plait::detail {
 
 class state_base;
 class waiter;
-class context;
 class task_locals;
-
-// How deep the calling thread's stack is; grows downwards.
-[[gnu::always_inline]] inline std::uintptr_t stack_address() noexcept {
-#if defined(__x86_64__)
-  std::uintptr_t address;
-  asm("mov %%rsp, %0" : "=r"(address));
-  return address;
-#elif defined(__aarch64__)
-  std::uintptr_t address;
-  asm("mov %0, sp" : "=r"(address));
-  return address;
-#else
-  return reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
-#endif
-}
-
-// The part of a loop that awaiting touches.
-struct loop_queue {
-  explicit loop_queue(event_loop& o) noexcept : owner(&o) {}
-  event_loop* owner;
-  context* running = nullptr;    // the flow whose code runs right now
-  std::coroutine_handle<> next;  // what the trampoline runs when the present frame returns
-  job_list<job> ready;           // what runs after that, in order
-  std::uint16_t last_turn = 0;   // see context::number()
-  std::uint32_t elsewhere = 0;   // waits that other engines will end
-  std::uintptr_t stack_end = ~std::uintptr_t{0};  // where awaited frames no longer nest
-
-  // Once the loop runs, from where it runs.
-  void may_nest_from_here() noexcept { stack_end = stack_address() - 16 * 1024; }
-  bool has_stack_left() const noexcept { return stack_address() > stack_end; }
-};
 
 // Called with each flow that runs inside a wait.
 struct flow_visitor {
@@ -100,11 +44,7 @@ class context {
   // of the code that started it, null if that is where its parent was started.
   explicit context(loop_queue& queue, const context* parent = nullptr,
                    const void* where = nullptr) noexcept
-      : queue_(&queue),
-        parent_(parent),
-        where_(reinterpret_cast<std::uintptr_t>(where)),
-        stopping_(0),
-        turn_(0) {}
+      : queue_(&queue), parent_(parent), marks_(reinterpret_cast<std::uintptr_t>(where)) {}
   context(const context&) = delete;
   context& operator=(const context&) = delete;
   ~context() {
@@ -113,18 +53,19 @@ class context {
 
   loop_queue& queue() const noexcept { return *queue_; }
   event_loop& loop() const noexcept { return *queue_->owner; }
-  bool stopping() const noexcept { return stopping_ != 0; }
+  bool stopping() const noexcept { return (marks_ & is_stopping) != 0; }
   // Tells flows apart, also from those that have ended: for a number to come again takes the same
   // address and 32,768 flows that were asked for theirs.
   std::uint64_t number() noexcept {
-    while (turn_ == 0) turn_ = ++queue_->last_turn & 0x7fff;
+    while (turn() == 0)
+      marks_ |= static_cast<std::uint64_t>(++queue_->last_turn & 0x7fff) << turn_shift;
     return number_or_zero();
   }
   // 0 while nobody has asked for it.
   std::uint64_t number_or_zero() const noexcept {
-    return turn_ == 0
+    return turn() == 0
                ? 0
-               : static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(this)) << 15 | turn_;
+               : static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(this)) << 15 | turn();
   }
   // What the flow is suspended on; null while it runs or is about to.
   const waiter* waiting() const noexcept { return waiting_; }
@@ -152,7 +93,8 @@ class context {
   }
   // At the start of this flow: has what `creator` (may be null) has.
   void inherit_locals(const context* creator) noexcept {
-    if (creator != nullptr && creator->extras_ != 0) share_locals(*creator);
+    if (creator != nullptr && creator->extras_ != 0) [[unlikely]]
+      share_locals(*creator);
   }
 
  private:
@@ -170,9 +112,14 @@ class context {
   waiter* waiting_ = nullptr;
   const context* parent_;
   std::uintptr_t extras_ = 0;
-  std::uint64_t where_ : 48;  // addresses of programs have 47 bits, or 48
-  std::uint64_t stopping_ : 1;
-  std::uint64_t turn_ : 15;  // of number(); 0 until it is asked for
+  // By hand what bit-fields would say, so that a new flow is made with one store:
+  //   bits 0..47   where: addresses of programs have 47 bits, or 48
+  //   bit  48      is_stopping
+  //   bits 49..63  turn, of number(); 0 until it is asked for
+  static constexpr unsigned turn_shift = 49;
+  static constexpr std::uint64_t is_stopping = std::uint64_t{1} << 48;
+  std::uint64_t turn() const noexcept { return marks_ >> turn_shift; }
+  std::uint64_t marks_;
 };
 
 // The part of every coroutine promise that awaiting needs.
@@ -193,7 +140,10 @@ concept flow_promise = std::is_base_of_v<promise_base, P>;
 class waiter : public job {
  public:
   // Runs the frame on, and whatever the trampoline is then left with; called by the loop.
-  void run() noexcept final { run_frames(*flow_, frame_); }
+  void run() noexcept final {
+    flow_->waiting_ = nullptr;  // unless resume_soon() did that
+    run_frames(*flow_, frame_);
+  }
   static void run_frames(context& flow, std::coroutine_handle<> frame) noexcept {
     loop_queue& queue = flow.queue();
     queue.running = &flow;
@@ -224,28 +174,37 @@ class waiter : public job {
   job_origin origin() const noexcept final;
 
  protected:
-  waiter() = default;
+  waiter() noexcept {}
   ~waiter() = default;
 
   // Becomes what the flow waits for. If the flow is stopping, does nothing and returns false: the
   // await then throws from check().
   template <flow_promise P>
   bool suspend(std::coroutine_handle<P> frame) noexcept {
-    flow_ = frame.promise().flow;
-    if constexpr (!is_linked_frame<P>) unlinked_ = true;
-    if (flow_->stopping()) {
-      stopped_ = true;
+    if (!may_wait(frame)) [[unlikely]]
       return false;
-    }
-    enter(frame);
+    wait_here(frame);
     return true;
+  }
+  // Its two steps, for who may find between them that there is nothing to wait for.
+  template <flow_promise P>
+  bool may_wait(std::coroutine_handle<P> frame) noexcept {
+    flow_ = frame.promise().flow;
+    if (!flow_->stopping()) [[likely]]
+      return true;
+    stopped_ = true;
+    return false;
+  }
+  template <flow_promise P>
+  void wait_here(std::coroutine_handle<P> frame) noexcept {
+    if constexpr (!is_linked_frame<P>) unlinked_ = true;
+    enter(frame);
   }
   // The same without looking at the stop: for waits that must end by themselves.
   template <flow_promise P>
   void suspend_always(std::coroutine_handle<P> frame) noexcept {
     flow_ = frame.promise().flow;
-    if constexpr (!is_linked_frame<P>) unlinked_ = true;
-    enter(frame);
+    wait_here(frame);
   }
   // Takes suspend() back: there is nothing to wait for after all.
   void unsuspend() noexcept { flow_->waiting_ = nullptr; }
@@ -254,6 +213,8 @@ class waiter : public job {
     flow_->waiting_ = nullptr;
     flow_->queue_->ready.push(*this);
   }
+  // As resume_soon, on another thread; until it has arrived, a stop still comes here.
+  void post_to(event_loop& loop) noexcept;
   // As resume_soon, where the caller is the end of a coroutine and about to return to the loop.
   void resume_next() noexcept {
     flow_->waiting_ = nullptr;
@@ -282,11 +243,11 @@ class waiter : public job {
   }
   [[noreturn]] static void throw_cancelled();
 
+  // Both once it is awaited. No initialisers: many a wait has nothing to wait for.
   std::coroutine_handle<> frame_;
-  context* flow_ = nullptr;
+  context* flow_;
   bool stopped_ = false;
   bool unlinked_ = false;  // zero as its neighbour: one store makes both
 };
 
-}  // namespace detail
-}  // namespace plait
+}  // namespace plait::detail

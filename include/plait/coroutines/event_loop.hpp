@@ -89,7 +89,9 @@ class event_loop final : public local_executor, private detail::blocking_policy 
   plait::clock& clock() const noexcept;
   poller_kind poller() const noexcept;  // which interface the loop got
   // The loop's time: read once a turn, so that what happens in one turn happens at one time.
-  time_point now() const noexcept;
+  time_point now() const noexcept {
+    return queue_.now != detail::loop_queue::unknown ? queue_.now : read_clock();
+  }
 
   // For what is under way already: gives the loop a job to run, from any thread, until the loop
   // has ended; then false.
@@ -112,12 +114,10 @@ class event_loop final : public local_executor, private detail::blocking_policy 
   void run_until(const detail::state_base& awaited);
   void run_to_the_end() noexcept;
 
-  // Whose task locals a task inherits that is started here and now.
-  const detail::context* creator() const noexcept {
-    return is_current() ? queue_.running : nullptr;
-  }
+  time_point read_clock() const noexcept;
   template <class F, class... Args>
-  auto start(const detail::task_origin& origin, F&& f, Args&&... args);
+  auto start(const void* where, std::string_view name, F&& f, Args&&... args);
+  void enqueue(detail::completion& task) { hand_over(task, {}); }  // from another thread
 
   detail::loop_queue queue_{*this};
   detail::loop_core* core_;
@@ -127,7 +127,7 @@ template <class F, class... Args>
 inline auto event_loop::submit(F&& f, Args&&... args) {
   using result = detail::call_result_t<F, Args...>;
   if constexpr (detail::is_task<result>) {
-    return start({detail::here(), creator(), {}}, std::forward<F>(f), std::forward<Args>(args)...);
+    return start(detail::here(), {}, std::forward<F>(f), std::forward<Args>(args)...);
   } else {
     return local_executor::submit(std::forward<F>(f), std::forward<Args>(args)...);
   }
@@ -135,19 +135,22 @@ inline auto event_loop::submit(F&& f, Args&&... args) {
 
 template <class T>
 inline future<T> event_loop::spawn(task<T> t, task_options options) {
-  return start({detail::here(), creator(), options.name}, detail::hand_over<T>{}, std::move(t));
+  return start(detail::here(), options.name, detail::hand_over<T>{}, std::move(t));
 }
 
 template <class F, class... Args>
-auto event_loop::start(const detail::task_origin& origin, F&& f, Args&&... args) {
+[[gnu::always_inline]] inline auto event_loop::start(const void* where, std::string_view name,
+                                                     F&& f, Args&&... args) {
   using result = detail::call_result_t<F, Args...>;
   using call = detail::spawned_call<detail::spawned_task, std::decay_t<F>, std::decay_t<Args>...>;
-  auto* spawned = new call(queue_, origin, std::forward<F>(f), std::forward<Args>(args)...);
+  auto* spawned = new call(queue_, where, std::forward<F>(f), std::forward<Args>(args)...);
+  const bool at_home = is_current();
+  spawned->inherit(at_home ? queue_.running : nullptr, name);
   auto handle = detail::access::adopt<typename detail::task_value<result>::type>(spawned);
-  if (is_current()) {  // what admit() comes to on the loop's own thread
-    queue_.ready.push(*spawned);
+  if (at_home) [[likely]] {
+    queue_.ready.push(*spawned);  // what admit() comes to on the loop's own thread
   } else {
-    hand_over(*spawned, {});
+    enqueue(*spawned);
   }
   return handle;
 }
@@ -160,8 +163,7 @@ class event_loop::configured {
     using result = detail::call_result_t<F, Args...>;
     if constexpr (detail::is_task<result>) {
       const std::string_view name = options_.name != nullptr ? options_.name : "";
-      return loop_.start({detail::here(), loop_.creator(), name}, std::forward<F>(f),
-                         std::forward<Args>(args)...);
+      return loop_.start(detail::here(), name, std::forward<F>(f), std::forward<Args>(args)...);
     } else {
       return loop_.local_executor::with(options_).submit(std::forward<F>(f),
                                                          std::forward<Args>(args)...);

@@ -2,9 +2,8 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
+#include <new>
 #include <utility>
-#include <vector>
 
 namespace plait::detail {
 
@@ -12,31 +11,48 @@ namespace plait::detail {
 template <class T>
 class item_ring {
  public:
-  std::size_t size() const noexcept { return count_; }
+  item_ring() = default;
+  item_ring(const item_ring&) = delete;
+  item_ring& operator=(const item_ring&) = delete;
+  ~item_ring() {
+    for (; first_ != end_; ++first_) at(first_)->~T();
+    release();
+  }
+
+  std::size_t size() const noexcept { return end_ - first_; }
   void push(T item) {
-    if (count_ == slots_.size()) grow();
-    slots_[(head_ + count_) & (slots_.size() - 1)].emplace(std::move(item));
-    ++count_;
+    if (size() == capacity_) [[unlikely]]
+      grow();
+    ::new (static_cast<void*>(at(end_))) T(std::move(item));
+    ++end_;
   }
   T pop() {
-    auto& slot = slots_[head_];
-    T item = *std::move(slot);
-    slot.reset();
-    head_ = (head_ + 1) & (slots_.size() - 1);
-    --count_;
+    T* const oldest = at(first_);
+    T item = std::move(*oldest);
+    oldest->~T();
+    ++first_;
     return item;
   }
 
  private:
+  T* at(std::size_t i) const noexcept { return slots_ + (i & (capacity_ - 1)); }
+  void release() noexcept { ::operator delete (slots_, std::align_val_t{alignof(T)}); }
   void grow() {
-    std::vector<std::optional<T>> larger(slots_.empty() ? 8 : slots_.size() * 2);
-    for (std::size_t i = 0; i < count_; ++i)
-      larger[i] = std::move(slots_[(head_ + i) & (slots_.size() - 1)]);
-    slots_ = std::move(larger);
-    head_ = 0;
+    item_ring larger;
+    const std::size_t wanted = capacity_ == 0 ? 8 : 2 * capacity_;
+    larger.slots_ =
+        static_cast<T*>(::operator new (wanted * sizeof(T), std::align_val_t{alignof(T)}));
+    larger.capacity_ = wanted;
+    while (size() != 0) larger.push(pop());
+    std::swap(slots_, larger.slots_);
+    std::swap(capacity_, larger.capacity_);
+    std::swap(first_, larger.first_);
+    std::swap(end_, larger.end_);
   }
-  std::vector<std::optional<T>> slots_;
-  std::size_t head_ = 0, count_ = 0;
+
+  T* slots_ = nullptr;
+  std::size_t capacity_ = 0;
+  std::size_t first_ = 0, end_ = 0;  // counted from the first push on, modulo the capacity
 };
 
 }  // namespace plait::detail

@@ -22,7 +22,6 @@
 #include <cstddef>
 #include <optional>
 #include <utility>
-#include <vector>
 
 #include "plait/core/errors.hpp"
 #include "plait/coroutines/event.hpp"
@@ -49,7 +48,7 @@ template <class T, class Storage = detail::item_ring<T>>
 class queue {
  public:
   // At most `maxsize` items; 0 for no limit.
-  explicit queue(std::size_t maxsize = 0) noexcept : maxsize_(maxsize) { done_.set(); }
+  explicit queue(std::size_t maxsize = 0) noexcept : limit_(maxsize - 1) { done_.set(); }
   queue(const queue&) = delete;
   queue& operator=(const queue&) = delete;
   // Tasks that still wait on it are cancelled.
@@ -89,14 +88,13 @@ class queue {
 
   std::size_t size() const noexcept { return items_.size(); }
   bool empty() const noexcept { return items_.size() == 0; }
-  bool full() const noexcept { return maxsize_ != 0 && items_.size() >= maxsize_; }
-  std::size_t maxsize() const noexcept { return maxsize_; }
+  bool full() const noexcept { return items_.size() > limit_; }
+  std::size_t maxsize() const noexcept { return limit_ + 1; }
 
  private:
   class taker;
   void count_one() noexcept {
-    ++unfinished_;
-    done_.clear();
+    if (unfinished_++ == 0) done_.clear();
   }
   // With room: to the getter that waits longest, else into the buffer.
   void add(T item) {
@@ -118,7 +116,7 @@ class queue {
     return item;
   }
 
-  std::size_t maxsize_;
+  std::size_t limit_;  // maxsize - 1: the greatest there is for no limit
   std::size_t unfinished_ = 0;
   bool closed_ = false;
   Storage items_;
@@ -135,15 +133,16 @@ class queue<T, Storage>::putter final : public detail::listed_waiter {
   bool await_ready() const noexcept { return false; }
   template <detail::flow_promise P>
   bool await_suspend(std::coroutine_handle<P> frame) {
-    if (!suspend(frame)) return false;
+    if (!may_wait(frame)) return false;
     if (queue_.closed_) [[unlikely]] {
       refused_ = true;
     } else if (queue_.full()) {
+      wait_here(frame);
       queue_.putting_.push(*this);
       return true;
+    } else {
+      queue_.add(std::move(item_));
     }
-    unsuspend();
-    if (!refused_) queue_.add(std::move(item_));
     return false;
   }
   void await_resume() const {
@@ -171,17 +170,14 @@ class queue<T, Storage>::taker : public detail::listed_waiter {
   bool await_ready() const noexcept { return false; }
   template <detail::flow_promise P>
   bool await_suspend(std::coroutine_handle<P> frame) {
-    if (!suspend(frame)) return false;
-    if (queue_.empty()) {
-      if (!queue_.closed_) {
-        queue_.getting_.push(*this);
-        return true;
-      }
-      unsuspend();
-      return false;
+    if (!this->may_wait(frame)) return false;
+    if (!queue_.empty()) {
+      item_.emplace(queue_.take());
+    } else if (!queue_.closed_) {
+      this->wait_here(frame);
+      queue_.getting_.push(*this);
+      return true;
     }
-    unsuspend();
-    item_.emplace(queue_.take());
     return false;
   }
   void deliver(T item) {

@@ -72,13 +72,13 @@ class semaphore::awaiter final : public detail::listed_waiter {
   bool await_ready() const noexcept { return false; }
   template <detail::flow_promise P>
   bool await_suspend(std::coroutine_handle<P> frame) noexcept {
-    if (!suspend(frame)) return false;
+    if (!may_wait(frame)) return false;
     if (semaphore_.free_ == 0) {
+      wait_here(frame);
       semaphore_.waiting_.push(*this);
       return true;
     }
     --semaphore_.free_;
-    unsuspend();
     return false;
   }
   permit await_resume() const {

@@ -33,8 +33,9 @@ class task;
 
 namespace detail {
 
-// Hears of the end of a coroutine that is nobody's operand: a gathered or spawned task.
-struct completion {
+// A gathered or spawned task: as a job it begins, and it hears of the end of its coroutine, which is
+// nobody's operand.
+struct completion : job {
   // Called once at the end of the frame, on the loop; may destroy the frame.
   virtual void completed() noexcept = 0;
 
@@ -135,6 +136,8 @@ class task_promise final : public task_promise_base {
       std::rethrow_exception(error());
     return std::move(value_);
   }
+  // Once it has ended without an error().
+  T& value() noexcept { return value_; }
 
  private:
   bool constructed_ = false;

@@ -27,6 +27,7 @@
 #include <coroutine>
 #include <exception>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -48,7 +49,7 @@ class group_child : public task_node {
 
  protected:
   using home_type = group_core;
-  group_child(group_core& group, const task_origin& origin);
+  group_child(group_core& group, const void* where) noexcept;
   ~group_child() = default;
   void start(std::coroutine_handle<> frame, task_promise_base& promise) noexcept {
     begin(frame, promise);
@@ -120,8 +121,7 @@ class task_group : private detail::group_core {
   // which is no failure; it need not be kept.
   template <class F, class... Args>
   [[gnu::always_inline]] auto start(F&& f, Args&&... args) {
-    return start_from({detail::here(), detail::context::running(), {}}, std::forward<F>(f),
-                      std::forward<Args>(args)...);
+    return start_from(detail::here(), {}, std::forward<F>(f), std::forward<Args>(args)...);
   }
   // start, with more to say of the child:
   //   group.with({.name = url}).start(fetch, url);
@@ -147,15 +147,15 @@ class task_group : private detail::group_core {
 
  private:
   template <class F, class... Args>
-  auto start_from(const detail::task_origin& origin, F&& f, Args&&... args);
+  auto start_from(const void* where, std::string_view name, F&& f, Args&&... args);
 };
 
 class task_group::configured {
  public:
   template <class F, class... Args>
   [[gnu::always_inline]] auto start(F&& f, Args&&... args) {
-    return group_.start_from({detail::here(), detail::context::running(), options_.name},
-                             std::forward<F>(f), std::forward<Args>(args)...);
+    return group_.start_from(detail::here(), options_.name, std::forward<F>(f),
+                             std::forward<Args>(args)...);
   }
 
  private:
@@ -169,11 +169,11 @@ inline task_group::configured task_group::with(task_options options) noexcept {
 }
 
 template <class F, class... Args>
-auto task_group::start_from(const detail::task_origin& origin, F&& f, Args&&... args) {
+auto task_group::start_from(const void* where, std::string_view name, F&& f, Args&&... args) {
   if constexpr (sizeof...(Args) == 0 && requires { typename detail::await_result<F>; }) {
     auto operand = detail::to_task(std::forward<F>(f));
     using value = typename decltype(operand)::value_type;
-    return start_from(origin, detail::hand_over<value>(), std::move(operand));
+    return start_from(where, name, detail::hand_over<value>(), std::move(operand));
   } else {
     using result = detail::call_result_t<F, Args...>;
     static_assert(detail::is_task<result>,
@@ -181,8 +181,9 @@ auto task_group::start_from(const detail::task_origin& origin, F&& f, Args&&... 
                   "plait::task); start(to_thread(f, args...)) runs a blocking call beside");
     using call = detail::spawned_call<detail::group_child, std::decay_t<F>, std::decay_t<Args>...>;
     check_open();
-    auto* child = new call(static_cast<group_core&>(*this), origin, std::forward<F>(f),
+    auto* child = new call(static_cast<group_core&>(*this), where, std::forward<F>(f),
                            std::forward<Args>(args)...);
+    child->inherit(detail::context::running(), name);
     add(*child);
     return detail::access::adopt<typename detail::task_value<result>::type>(child);
   }

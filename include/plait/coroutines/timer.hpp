@@ -9,9 +9,19 @@
 namespace plait {
 namespace detail {
 
-// A node of the loop's timer wheel. Intrusive; disarmed on destruction. About 20 ns to arm and
-// disarm, beside one reading of the clock.
-struct timer {
+// A place in a circular list, null while it is in none.
+struct timer_link {
+  timer_link *previous = nullptr, *next = nullptr;
+  void unlink() noexcept {
+    previous->next = next;
+    next->previous = previous;
+    next = nullptr;
+  }
+};
+
+// A node of the loop's timer wheel. Intrusive; disarmed on destruction. About 10 ns to arm and
+// disarm, beside a reading of the clock.
+struct timer : timer_link {
   timer() = default;
   timer(const timer&) = delete;
   timer& operator=(const timer&) = delete;
@@ -20,20 +30,14 @@ struct timer {
   void disarm() noexcept {
     if (armed()) unlink();
   }
-  bool armed() const noexcept { return wheel != nullptr; }
+  bool armed() const noexcept { return next != nullptr; }
   // On the loop, once, when the deadline has passed; already disarmed.
   virtual void expired() noexcept = 0;
 
-  class timer_wheel* wheel = nullptr;
-  timer *previous = nullptr, *next_timer = nullptr;
   time_point deadline;
-  bool due = false;  // taken out of the wheel, about to fire
 
  protected:
   ~timer() { disarm(); }
-
- private:
-  void unlink() noexcept;
 };
 
 class sleeper final : public waiter, private timer {
