@@ -8,7 +8,7 @@ build_packages=(g++ cmake ninja-build ccache libboost-dev libcereal-dev nlohmann
                 libzstd-dev)
 # What the tests need on top: among it the real httpbin behind gunicorn, which the examples meet.
 test_packages=("${build_packages[@]}" libgtest-dev googletest python3 gunicorn python3-gevent
-               python3-httpbin openssl)
+               python3-httpbin openssl nginx-light)
 # What the checks around the tests need. The sanitizers' libraries come with g++.
 ci_packages=("${test_packages[@]}" clang-format git)
 

@@ -14,6 +14,7 @@ namespace plait::cli {
 using command_run = std::function<exit_status()>;
 
 void add_compare_command(CLI::App& tool, command_run& chosen);
+void add_fetch_command(CLI::App& tool, command_run& chosen);
 // ps and pstree.
 void add_ps_commands(CLI::App& tool, command_run& chosen);
 void add_serve_command(CLI::App& tool, command_run& chosen);

@@ -42,6 +42,7 @@ exit_status parse_and_run(int argc, char** argv) {
   tool.get_formatter()->column_width(28);
   command_run chosen;
   add_compare_command(tool, chosen);
+  add_fetch_command(tool, chosen);
   add_serve_command(tool, chosen);
   add_ps_commands(tool, chosen);
   add_measure_command(tool, chosen);
