@@ -753,7 +753,8 @@ TEST(Sandbox, CrashesTimeoutsAndKillsAreWhatTheyAreElsewhere) {
   const auto crash = []() -> int {
     std::cerr << "about to go wrong\n";
     std::cout << "and said so" << std::endl;
-    *reinterpret_cast<volatile int*>(16) = 1;
+    volatile std::uintptr_t nowhere = 16;  // where the compiler cannot see it
+    *reinterpret_cast<volatile int*>(nowhere) = 1;
     return 0;
   };
   try {

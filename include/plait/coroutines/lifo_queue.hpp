@@ -7,6 +7,8 @@
 // Everything but the order of the items is as in queue.hpp.
 #pragma once
 
+#include <vector>
+
 #include "plait/coroutines/queue.hpp"
 
 namespace plait {
