@@ -4,6 +4,9 @@
 
 extern "C" {
 int late_answer(int n) { return LATE_BUILD * n; }
-int late_crash() { return raise(SIGSEGV); }
+int late_crash() {
+  volatile int result = raise(SIGSEGV);  // no tail call: this function has a frame
+  return result;
+}
 int late_throw() { throw LATE_BUILD; }
 }

@@ -5,7 +5,8 @@
 //
 // What asyncio calls start_server, anyio serve: for tcp_listener, unix_listener, and any class with
 // their accept() and close(); for TLS see over_tls(). The handler, a coroutine function that takes
-// the stream, is kept until the last connection has ended, so it may capture.
+// the stream, is kept until the last connection has ended, so it may capture. The listener must stay
+// until serve() has ended: to cancel() it is not to wait for it; a race, a group or co_await does.
 //
 // Threads:  the listener's loop.
 // Stops:    closes the listener, then lets the connections end by themselves for options.grace, stops
