@@ -177,14 +177,19 @@ void process_engine::keep_deadlines() {
     zygote_deadline_ = INT64_MAX;
   }
   lose_patience(now);
-  kill_without_handles();
   if (unfinished_.load(std::memory_order_relaxed) != 0) look_at_sleepers(now);
   if (dismissed_ && now >= dismissal_deadline_) {
     dismissal_deadline_ = INT64_MAX;
-    for (std::size_t i = 0; i < seat_count_; ++i)
-      if (seat_at(i).state != seat::life::empty && seat_at(i).handle)
-        syscall(SYS_pidfd_send_signal, seat_at(i).handle.get(), SIGKILL, nullptr, 0);
+    const std::lock_guard hold(mutex_);
+    for (std::size_t i = 0; i < seat_count_; ++i) {
+      seat& s = seat_at(i);
+      if (s.state == seat::life::empty) continue;
+      // Also one that has answered before the zygote could tell its handle: it is killed then.
+      if (s.condemned == sentence::none) s.condemned = sentence::terminated;
+      signal_condemned(s);
+    }
   }
+  kill_without_handles();
 }
 
 // A worker whose handle was lost for want of descriptors: its parent, the zygote, cannot mistake it.
