@@ -4,8 +4,9 @@
 
 namespace plait::detail {
 
+// What awaits it here is not its home, which may even be gone, if it is done.
 bool future_awaiter_base::begin_elsewhere() noexcept {
-  const bool counts = awaited_->is_submitted() && !awaited_->completes_here();
+  const bool counts = awaited_->is_submitted();
   elsewhere_ = counts;  // before it may be done
   flow().queue().elsewhere += counts;
   if (awaited_->add_observer(*this)) return true;

@@ -99,7 +99,8 @@ completion_inbox::completion_inbox(event_loop& loop, const std::vector<any_futur
   hub_->references.fetch_add(futures.size(), std::memory_order_relaxed);
   for (auto& n : hub_->nodes) {
     auto& state = *access::get(n.future);
-    n.elsewhere = state.is_submitted() && !state.completes_here();
+    // The loop that has completed it may be gone.
+    n.elsewhere = state.is_submitted() && !state.is_done() && !state.completes_here();
     hub_->elsewhere += n.elsewhere;
     if (state.add_observer(n)) continue;
     hub_->append(n);
