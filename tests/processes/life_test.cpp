@@ -94,7 +94,7 @@ TEST(Life, ThousandsOfWorkersLeaveNoDescriptorAndNoMemoryBehind) {
     }
   };
   live(100);
-  const long memory = resident_pages();
+  [[maybe_unused]] const long memory = resident_pages();
   live(lives);
   EXPECT_GE(pool.statistics().started, static_cast<std::size_t>(lives));
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they keep what is freed
