@@ -65,7 +65,7 @@ class timer_wheel {
   static chain sorted(chain list) noexcept;
 
   std::uint64_t tick_;
-  slot_list due_;                                 // expired, about to fire
+  slot_list due_;                                         // expired, about to fire
   mutable std::array<std::uint64_t, levels> occupied_{};  // a bit a slot
   std::array<std::array<slot_list, slots>, levels> wheel_;
 };
