@@ -292,7 +292,8 @@ class Thousands(WithWeb):
         n = 10_000
         (self.here / "list").write_text("\n".join(self.urls(n)))
         for _ in range(3):
-            running = self.start_fetch("-o", "out", "--resume", "--from", "list", "-c", "64", "-q")
+            # At a rate that leaves time to look, however fast the machine is.
+            running = self.start_fetch("-o", "out", "--resume", "--from", "list", "-c", "64", "-q", "--rate", "2500")
             target = len(self.stored()) + 1500
             until = time.monotonic() + 60
             while sum(1 for _ in (self.here / "out").rglob("*")) < target and running.poll() is None:
