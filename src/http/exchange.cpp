@@ -12,79 +12,42 @@ namespace {
 
 constexpr std::size_t one_piece = 64 * 1024;
 
-bool is_credential(std::string_view name) noexcept {
-  return same_token(name, "Authorization") || same_token(name, "Cookie");
-}
-// What we say ourselves.
-bool is_framing(std::string_view name) noexcept {
-  return same_token(name, "Content-Length") || same_token(name, "Transfer-Encoding");
-}
-void append_field(std::string& to, std::string_view name, std::string_view value) {
-  to.append(name).append(": ").append(value).append("\r\n");
-}
-
 }  // namespace
 
-std::string request_text(const std::string& method, const url& to, const client_options& session,
-                         const request_options& given, body_framing framing,
-                         std::string_view cookies, credentials whose) {
-  std::string text;
-  text.reserve(256 + given.headers().text().size() + session.headers.text().size() +
-               given.content().size() + cookies.size());
-  text.append(method).append(" ").append(to.target()).append(" HTTP/1.1\r\n");
-  const auto& fields = given.headers();
-  const auto said = [&](std::string_view name) {
-    return fields.contains(name) || session.headers.contains(name);
-  };
-  if (!said("Host")) append_field(text, "Host", to.authority());
-  if (!said("User-Agent") && !session.user_agent.empty())
-    append_field(text, "User-Agent", session.user_agent);
-  if (!said("Accept")) text.append("Accept: */*\r\n");
-  if (session.compression == compression::accept && !said("Accept-Encoding"))
-    append_field(text, "Accept-Encoding", accepted_codings);
-  const auto travels = [&](std::string_view name) {
-    return !is_framing(name) && (whose == credentials::ours || !is_credential(name));
-  };
-  for (const auto field : session.headers)
-    if (!fields.contains(field.name) && travels(field.name))
-      append_field(text, field.name, field.value);
-  for (const auto field : fields)
-    if (travels(field.name) && !(same_token(field.name, "Cookie") && !cookies.empty()))
-      append_field(text, field.name, field.value);
-  if (!cookies.empty()) {
-    text.append("Cookie: ").append(cookies);
-    if (const auto own = fields.get("Cookie"); !own.empty() && whose == credentials::ours)
-      text.append("; ").append(own);
-    text.append("\r\n");
-  }
-  if (framing.chunked) {
-    text.append("Transfer-Encoding: chunked\r\n");
-  } else if (framing.length || !given.content().empty() || method == "POST" || method == "PUT" ||
-             method == "PATCH") {
-    append_field(text, "Content-Length",
-                 std::to_string(framing.length.value_or(given.content().size())));
-  }
-  text.append("\r\n");
-  if (!framing.length && !framing.chunked) text.append(given.content());
-  return text;
-}
-
 void exchange::throw_malformed() const {
-  switch (parser_->failure()) {
+  const auto& parser = *answer_->parser;
+  switch (parser.failure()) {
     case parse_failure::header_too_large:
-      throw protocol_error(to_.authority() + " sent more than " +
+      throw protocol_error(to_->authority() + " sent more than " +
                            std::to_string(options_.max_header_bytes) +
                            " bytes of header: client_options::max_header_bytes is the limit");
     case parse_failure::body_too_large:
-      throw protocol_error("the body of " + to_.to_string() + " is larger than " +
+      throw protocol_error("the body of " + to_->to_string() + " is larger than " +
                            std::to_string(most_body_) +
                            " bytes: client_options::max_body_bytes is the limit");
+    case parse_failure::none:  // it ended behind an interim response
     case parse_failure::cut_short:
-      throw connection_lost(to_.authority() + " closed the connection in the middle of " +
-                            to_.to_string());
+      throw connection_lost(to_->authority() + " closed the connection in the middle of " +
+                            to_->to_string());
     default:
-      throw protocol_error(to_.authority() + " did not answer in HTTP/1.1 (" +
-                           parser_->complaint() + "): is it a web server?");
+      throw protocol_error(to_->authority() + " did not answer in HTTP/1.1 (" + parser.complaint() +
+                           "): is it a web server?");
+  }
+}
+
+void exchange::begin(byte_stream& stream, const url& to, std::string_view text, answer_to method) {
+  stream_ = &stream;
+  to_ = &to;
+  answer_.reset();
+  bodiless_ = method == answer_to::head;
+  fully_sent_ = true;
+  ended_ = heard_ = complete_ = false;
+  unsent_.clear();
+  try {
+    text.remove_prefix(stream.try_write(text));
+    if (!text.empty()) unsent_ = text;
+  } catch (const net::connection_closed&) {
+    fully_sent_ = false;
   }
 }
 
@@ -96,140 +59,139 @@ task<> exchange::send_all(std::string_view bytes) {
   }
 }
 
-task<> exchange::send(byte_stream& stream, std::string text, body_source* body,
-                      body_framing framing) {
-  stream_ = &stream;
+task<> exchange::send_rest(body_source* body, body_framing framing) {
+  if (!fully_sent_) co_return;
   try {
-    std::string_view rest = text;
-    rest.remove_prefix(stream_->try_write(rest));
-    if (!rest.empty()) co_await send_all(rest);
-    if (body == nullptr) co_return;
-    std::uint64_t left = framing.length.value_or(0);
-    for (;;) {
-      const std::string_view piece = co_await body->next();
-      if (!framing.chunked) {
-        if (piece.size() > left || (piece.empty() && left != 0))
-          throw error("the body of a request to " + to_.to_string() + " has " +
-                      (piece.empty() ? "fewer" : "more") + " bytes than its size() said");
-        if (piece.empty()) break;
-        left -= piece.size();
-        co_await send_all(piece);
-        continue;
-      }
-      char line[20];  // a chunk: its size in hex, its bytes, and a line's end
-      const auto end = std::to_chars(line, line + 16, piece.size(), 16).ptr;
-      std::string_view start(line, static_cast<std::size_t>(end - line));
-      std::string chunk;
-      chunk.reserve(start.size() + piece.size() + 6);
-      chunk.append(start).append("\r\n").append(piece).append("\r\n");
-      co_await send_all(chunk);
-      if (piece.empty()) break;
-    }
+    const std::string head = std::exchange(unsent_, {});
+    if (!head.empty()) co_await send_all(head);
+    if (body != nullptr) co_await send_body(*body, framing);
   } catch (const net::connection_closed&) {
-    ended_ = true;
     fully_sent_ = false;
   }
 }
 
-task<> exchange::wait_readable() {
+task<> exchange::send_body(body_source& body, body_framing framing) {
+  std::uint64_t left = framing.length.value_or(0);
+  for (;;) {
+    const std::string_view piece = co_await body.next();
+    if (!framing.chunked) {
+      if (piece.size() > left || (piece.empty() && left != 0))
+        throw error("the body of a request to " + to_->to_string() + " has " +
+                    (piece.empty() ? "fewer" : "more") + " bytes than its size() said");
+      if (piece.empty()) co_return;
+      left -= piece.size();
+      co_await send_all(piece);
+      continue;
+    }
+    char line[20];  // a chunk: its size in hex, its bytes, and a line's end
+    const auto end = std::to_chars(line, line + 16, piece.size(), 16).ptr;
+    std::string_view start(line, static_cast<std::size_t>(end - line));
+    std::string chunk;
+    chunk.reserve(start.size() + piece.size() + 6);
+    chunk.append(start).append("\r\n").append(piece).append("\r\n");
+    co_await send_all(chunk);
+    if (piece.empty()) co_return;
+  }
+}
+
+task<> exchange::readable() {
+  return options_.timeouts.read == duration::max() ? stream_->readable() : readable_in_time();
+}
+
+task<> exchange::readable_in_time() {
   const duration limit = options_.timeouts.read;
   const bool heard = co_await move_on_after(limit, stream_->readable());
   if (!heard)
-    throw timeout_error(to_.authority() + " was silent for " + plait::detail::to_text(limit) +
-                        " while " + to_.to_string() + " was read");
+    throw timeout_error(to_->authority() + " was silent for " + plait::detail::to_text(limit) +
+                        " while " + to_->to_string() + " was read");
 }
 
-task<bool> exchange::receive() {
-  for (;;) {
-    if (options_.timeouts.read == duration::max()) {
-      co_await stream_->readable();
-    } else {
-      co_await wait_readable();
-    }
-    std::optional<std::size_t> got;
-    try {
-      got = stream_->try_read(receive_buffer());
-    } catch (const net::connection_closed&) {
-      if (parser_->got_some()) throw;
-      got = 0;
-    }
-    if (!got) continue;
-    if (*got == 0) {
-      ended_ = true;
-      if (parser_->got_some()) parser_->put_end();
-      co_return false;
-    }
+void exchange::receive() {
+  std::optional<std::size_t> got;
+  try {
+    got = stream_->try_read(receive_buffer());
+  } catch (const net::connection_closed&) {
+    if (answer_ != nullptr && answer_->parser->got_some()) throw;
+    got = 0;
+  }
+  if (!got) return;
+  if (*got == 0) {
+    ended_ = true;
+    if (answer_ != nullptr && answer_->parser->got_some()) answer_->parser->put_end();
+    return;
+  }
+  if (!heard_) {
     heard_ = true;
-    feed(*parser_, pending_, std::string_view(receive_buffer().data(), *got));
-    co_return true;
+    answer_ = std::make_unique<answer>();
+    expect_response();
   }
+  feed(*answer_->parser, answer_->pending, std::string_view(receive_buffer().data(), *got));
 }
 
-message_limits exchange::limits() const noexcept { return {options_.max_header_bytes, most_body_}; }
+void exchange::expect_response() {
+  auto& parser =
+      answer_->parser.emplace(answer_->seen, message_limits{options_.max_header_bytes, most_body_});
+  if (options_.compression == compression::accept) parser.coded_bodies_into(answer_->coded);
+  if (bodiless_) parser.skip(true);
+}
 
-task<bool> exchange::read_head(response& into, bool has_no_body) {
-  do {  // once for each interim response, 100 to 199, and for the final one
-    into.headers.clear();
-    into.content.clear();
-    parser_.emplace(into, limits());
-    if (options_.compression == compression::accept) parser_->coded_bodies_into(coded_);
-    if (has_no_body) parser_->skip(true);
-    if (!pending_.empty()) feed(*parser_, pending_, {});
-    while (!parser_->is_header_done()) {
-      if (parser_->failure() != parse_failure::none) throw_malformed();
-      const bool more = co_await receive();
-      if (more) continue;
-      if (!heard_) co_return false;
-      if (!parser_->is_header_done()) throw_malformed();
+bool exchange::read_head() {
+  if (answer_ == nullptr) return false;
+  auto& [seen, parser, decoder, pending, coded, body_bytes, decoder_has_more] = *answer_;
+  for (;;) {  // once for each interim response, 100 to 199, and for the final one
+    if (!parser->is_header_done()) {
+      if (parser->failure() != parse_failure::none || ended_) throw_malformed();
+      return false;
     }
-  } while (into.status_code < 200 && into.status_code != 101);
-  if (parser_->has_coded_body()) {
-    decoder_ = decoder_for(into.headers.get("Content-Encoding"));
-    if (decoder_ == nullptr) {  // one that nobody asked for: the body stays as it is
-      into.content = std::move(coded_);
-      parser_->body_into(into.content);
+    if (seen.status_code >= 200 || seen.status_code == 101) break;
+    seen.headers.clear();
+    seen.content.clear();
+    expect_response();
+    if (!pending.empty()) feed(*parser, pending, {});
+  }
+  if (parser->has_coded_body()) {
+    decoder = decoder_for(seen.headers.get("Content-Encoding"));
+    if (decoder == nullptr) {  // one that nobody asked for: the body stays as it is
+      seen.content = std::move(coded);
+      parser->body_into(seen.content);
     }
   }
-  if (decoder_ == nullptr) body_size_ = into.content.size();
-  deliver(into.content, one_piece);
-  if (parser_->failure() != parse_failure::none) throw_malformed();
-  co_return true;
+  return true;
 }
 
-// Undoes the coding of what has been parsed, and sees whether that was all.
-void exchange::deliver(std::string& to, std::size_t wanted) {
-  if (decoder_ != nullptr && (decoder_has_more_ || !coded_.empty())) {
-    const std::size_t before = to.size();
-    std::string_view rest = coded_;
-    decoder_has_more_ = decoder_->decode(rest, to, wanted);
-    coded_.erase(0, coded_.size() - rest.size());
-    body_size_ += to.size() - before;
-    if (body_size_ > most_body_)
-      throw protocol_error("the body of " + to_.to_string() + " is larger than " +
-                           std::to_string(most_body_) +
-                           " bytes when its compression is undone: "
-                           "client_options::max_body_bytes is the limit");
-  }
-  if (complete_ || !parser_->is_done() || decoder_has_more_ || !coded_.empty()) return;
-  if (decoder_ != nullptr) decoder_->finish();
-  complete_ = true;
-}
-
-task<> exchange::read_body(std::string& to, std::size_t wanted) {
+// Undoes the coding of some of what has been parsed.
+void exchange::decode_some(std::string& to) {
+  auto& a = *answer_;
   const std::size_t before = to.size();
-  if (decoder_ == nullptr) parser_->body_into(to);
-  deliver(to, wanted);
-  while (!complete_ && to.size() == before) {
-    if (decoder_has_more_) {
-      deliver(to, wanted);
-      continue;
-    }
-    if (parser_->failure() != parse_failure::none) throw_malformed();
-    const bool more = co_await receive();
-    if (parser_->failure() != parse_failure::none || (!more && !parser_->is_done()))
-      throw_malformed();
-    deliver(to, wanted);
+  std::string_view rest = a.coded;
+  a.decoder_has_more = a.decoder->decode(rest, to, one_piece);
+  a.coded.erase(0, a.coded.size() - rest.size());
+  a.body_bytes += to.size() - before;
+  if (a.body_bytes > most_body_)
+    throw protocol_error("the body of " + to_->to_string() + " is larger than " +
+                         std::to_string(most_body_) +
+                         " bytes when its compression is undone: "
+                         "client_options::max_body_bytes is the limit");
+}
+
+bool exchange::read_body(std::string& to, std::uint64_t size) {
+  if (complete_) return true;
+  auto& a = *answer_;
+  auto& parser = *a.parser;
+  if (a.decoder == nullptr) {
+    parser.body_into(to);
+  } else {
+    do {
+      if (a.decoder_has_more || !a.coded.empty()) decode_some(to);
+    } while (a.decoder_has_more && to.size() < size);
   }
+  if (parser.is_done() && !a.decoder_has_more) {
+    if (a.decoder != nullptr) a.decoder->finish();
+    complete_ = true;
+  }
+  if (complete_ || to.size() >= size) return true;
+  if (parser.failure() != parse_failure::none || (ended_ && !parser.is_done())) throw_malformed();
+  return false;
 }
 
 }  // namespace plait::http

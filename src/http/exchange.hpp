@@ -1,4 +1,8 @@
 // src/http/exchange.hpp: one request on one connection, and the response to it.
+//
+// Little here waits, so that a request that waits for its answer needs no frames for that: whoever
+// carries it out calls begin(), and then, as long as read_head() or read_body() wants more, awaits
+// the connection and calls receive(). What an answer needs is made when its first byte has come.
 #pragma once
 
 #include <memory>
@@ -8,69 +12,86 @@
 
 #include "http/content_coding.hpp"
 #include "http/message_parser.hpp"
+#include "http/request_text.hpp"
 #include "plait/http/client_options.hpp"
-#include "plait/http/request_options.hpp"
 #include "plait/http/transport.hpp"
 
 namespace plait::http {
 
-// Whose credentials and cookies may travel: those of the session and request, or none, because a
-// redirect has led to another server.
-enum class credentials { ours, withheld };
-
-// A request's first line and header, and its content if it is at hand. `length` is that of a body_source,
-// `chunked` that it has none.
-struct body_framing {
-  std::optional<std::uint64_t> length = {};
-  bool chunked = false;
-};
-std::string request_text(const std::string& method, const url& to, const client_options& session,
-                         const request_options& given, body_framing framing,
-                         std::string_view cookies, credentials whose);
-
-// The conversation on a connection from a request to the last byte of its response. Stays where it is.
 class exchange {
  public:
-  // `to` is for messages. Both references must stay. A body above `most_body` bytes is a protocol_error.
-  exchange(const client_options& options, const url& to, std::uint64_t most_body) noexcept
-      : options_(options), to_(to), most_body_(most_body) {}
+  // The options must stay. A body above `most_body` bytes is a protocol_error.
+  exchange(const client_options& options, std::uint64_t most_body) noexcept
+      : options_(options), most_body_(most_body) {}
   exchange(const exchange&) = delete;
 
-  // Sends `text`, and then what `body` gives. A server that ends the connection meanwhile may have
-  // answered early, for example 413 to a large body: that is not an error yet.
-  task<> send(byte_stream& stream, std::string text, body_source* body, body_framing framing);
-  // Reads up to the end of the final response's header into `into`, which must stay until the end. What
-  // came of its body then lies in into.content. False: the connection had ended before the first byte.
-  task<bool> read_head(response& into, bool has_no_body);
+  enum class answer_to { head, others };  // whether the method is HEAD: then no body comes
+  // Begins anew: sends `text` on a connection. `to` is for messages; both must stay. A server that ends
+  // the connection meanwhile may have answered early, for example 413 to a large body: that is not an
+  // error yet.
+  void begin(byte_stream& stream, const url& to, std::string_view text, answer_to method);
+  // What the connection did not take at once, and then what `body`, if there is one, gives.
+  bool has_unsent() const noexcept { return !unsent_.empty(); }
+  task<> send_rest(body_source* body, body_framing framing);
+
+  // The connection, if to await readable() on it is all there is to waiting; else null, and readable()
+  // is to be awaited instead.
+  net::tcp_stream* plain() const noexcept {
+    return options_.timeouts.read == duration::max() ? stream_->tcp() : nullptr;
+  }
+  task<> readable();
+  // Takes what has come.
+  void receive();
+
+  // The end of the connection came before any byte.
+  bool lost() const noexcept { return ended_ && !heard_; }
+  // True when the header of the final response is there; then seen() has it.
+  bool read_head();
+  // Appends what has come of the body to `to`. True when that has `size` bytes, or the body has ended. What comes
+  // until the next call may go to `to` as well.
+  bool read_body(std::string& to, std::uint64_t size);
   // True when the whole body has been read.
   bool complete() const noexcept { return complete_; }
-  // Appends some of the body to `to`, about `wanted` bytes; at its end, nothing.
-  task<> read_body(std::string& to, std::size_t wanted);
+  response& seen() noexcept { return answer_->seen; }
+  bool sets_cookies() const noexcept { return answer_->parser->sets_cookies(); }
   // Whether the next request may use the connection.
   bool reusable() const noexcept {
-    return complete_ && fully_sent_ && !ended_ && pending_.empty() && parser_->keep_alive();
+    return complete_ && fully_sent_ && !ended_ && answer_->pending.empty() &&
+           answer_->parser->keep_alive();
   }
-  // Whether a byte of a response has come.
-  bool heard() const noexcept { return heard_; }
 
  private:
+  // From the first byte of a response on.
+  struct answer {
+    static void* operator new(std::size_t bytes) {
+      return plait::detail::block_cache::allocate(bytes);
+    }
+    static void operator delete(void* block, std::size_t bytes) noexcept {
+      plait::detail::block_cache::free(block, bytes);
+    }
+    response seen;
+    std::optional<response_parser> parser;
+    std::unique_ptr<content_decoder> decoder;
+    std::string pending;           // received, and not parsed yet
+    std::string coded;             // parsed, and its coding not undone yet
+    std::uint64_t body_bytes = 0;  // undone
+    bool decoder_has_more = false;
+  };
+
   task<> send_all(std::string_view bytes);
-  task<> wait_readable();
-  message_limits limits() const noexcept;
-  task<bool> receive();  // false at the end of the connection
-  void deliver(std::string& to, std::size_t wanted);
+  task<> send_body(body_source& body, body_framing framing);
+  task<> readable_in_time();
+  void expect_response();
+  void decode_some(std::string& to);
   [[noreturn]] void throw_malformed() const;
 
   byte_stream* stream_ = nullptr;
+  const url* to_ = nullptr;
   const client_options& options_;
-  const url& to_;
   const std::uint64_t most_body_;
-  std::optional<response_parser> parser_;
-  std::unique_ptr<content_decoder> decoder_;
-  std::string pending_;          // received, and not parsed yet
-  std::string coded_;            // parsed, and its coding not undone yet
-  std::uint64_t body_size_ = 0;  // undone
-  bool decoder_has_more_ = false;
+  std::unique_ptr<answer> answer_;
+  std::string unsent_;
+  bool bodiless_ = false;
   bool fully_sent_ = true;
   bool ended_ = false;  // the server has closed the connection
   bool heard_ = false;

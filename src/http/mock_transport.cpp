@@ -79,14 +79,14 @@ void mock_transport::state::conversation::answer_if_complete(
 }
 
 task<> mock_transport::state::answer(std::shared_ptr<conversation> with) {
-  auto& [method, target, fields, content, peer] = with->asked;
-  const std::string at = with->to.resolve(target).to_string();
-  const std::string asked_method = method;
-  with->web->requests.push_back({method, at, fields, content});
+  const request& asked = with->asked;
+  const std::string at = with->to.resolve(asked.target).to_string();
+  const std::string asked_method = asked.method;
+  with->web->requests.push_back({asked.method, at, asked.headers, asked.content});
   std::exception_ptr failure;
   response given;
   try {
-    const handler how = with->web->find(method, at);
+    const handler how = with->web->find(asked_method, at);
     given = co_await how(std::move(with->asked));
   } catch (...) {
     failure = std::current_exception();

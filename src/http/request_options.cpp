@@ -15,6 +15,19 @@ void append_pair(std::string& to, std::string_view name, std::string_view value)
 
 }  // namespace
 
+constinit const request_options::all_parts request_options::none;
+
+request_options::request_options(const request_options& other)
+    : parts_(other.parts_ != nullptr ? std::make_unique<all_parts>(*other.parts_) : nullptr) {}
+request_options& request_options::operator=(const request_options& other) {
+  if (this != &other) *this = request_options(other);
+  return *this;
+}
+request_options::all_parts& request_options::parts() {
+  if (parts_ == nullptr) parts_ = std::make_unique<all_parts>();
+  return *parts_;
+}
+
 std::string basic_auth(std::string_view user, std::string_view password) {
   if (user.find(':') != std::string_view::npos)
     throw invalid_header("a user name of basic authentication cannot have a colon in it");
@@ -22,23 +35,23 @@ std::string basic_auth(std::string_view user, std::string_view password) {
 }
 
 request_options&& request_options::with_header(std::string_view name, std::string_view value) && {
-  headers_.set(name, value);
+  parts().headers.set(name, value);
   return std::move(*this);
 }
 
 request_options&& request_options::with_headers(http::headers all) && {
-  headers_ = std::move(all);
+  parts().headers = std::move(all);
   return std::move(*this);
 }
 
 request_options&& request_options::with_basic_auth(std::string_view user,
                                                    std::string_view password) && {
-  headers_.set("Authorization", basic_auth(user, password));
+  parts().headers.set("Authorization", basic_auth(user, password));
   return std::move(*this);
 }
 
 request_options&& request_options::with_bearer(std::string_view token) && {
-  headers_.set("Authorization", std::string("Bearer ").append(token));
+  parts().headers.set("Authorization", std::string("Bearer ").append(token));
   return std::move(*this);
 }
 
@@ -46,25 +59,25 @@ request_options&& request_options::with_cookie(std::string_view name, std::strin
   if (name.find_first_of("=; ") != std::string_view::npos || name.empty() ||
       value.find(';') != std::string_view::npos)
     throw invalid_header("'" + std::string(name) + "' cannot be a cookie with that value");
-  std::string all(headers_.get("Cookie"));
+  std::string all(parts().headers.get("Cookie"));
   if (!all.empty()) all.append("; ");
-  headers_.set("Cookie", all.append(name).append("=").append(value));
+  parts().headers.set("Cookie", all.append(name).append("=").append(value));
   return std::move(*this);
 }
 
 request_options&& request_options::with_param(std::string_view name, std::string_view value) && {
-  append_pair(params_, name, value);
+  append_pair(parts().params, name, value);
   return std::move(*this);
 }
 
 request_options&& request_options::with_content(std::string content) && {
-  content_ = std::move(content);
+  parts().content = std::move(content);
   return std::move(*this);
 }
 
 request_options&& request_options::with_content(std::string content, std::string_view type) && {
-  content_ = std::move(content);
-  headers_.set("Content-Type", type);
+  parts().content = std::move(content);
+  parts().headers.set("Content-Type", type);
   return std::move(*this);
 }
 
@@ -73,37 +86,38 @@ request_options&& request_options::with_json(std::string text) && {
 }
 
 request_options&& request_options::with_field(std::string_view name, std::string_view value) && {
-  append_pair(content_, name, value);
-  headers_.set("Content-Type", "application/x-www-form-urlencoded");
+  append_pair(parts().content, name, value);
+  parts().headers.set("Content-Type", "application/x-www-form-urlencoded");
   return std::move(*this);
 }
 
 request_options&& request_options::with_multipart(multipart form) && {
-  headers_.set("Content-Type", form.content_type());
-  body_ = std::move(form).body();
+  parts().headers.set("Content-Type", form.content_type());
+  parts().body = std::move(form).body();
   return std::move(*this);
 }
 
 request_options&& request_options::with_body(std::shared_ptr<body_source> body) && {
-  body_ = std::move(body);
+  parts().body = std::move(body);
   return std::move(*this);
 }
 
 request_options&& request_options::with_max_redirects(unsigned most) && {
-  max_redirects_ = most;
+  parts().max_redirects = most;
   return std::move(*this);
 }
 
 request_options&& request_options::with_retries(retry_policy retries) && {
-  retries_ = std::make_shared<const retry_policy>(retries);
+  parts().retries = std::make_shared<const retry_policy>(retries);
   return std::move(*this);
 }
 
 void request_options::drop_body() {
-  content_.clear();
-  body_.reset();
+  if (parts_ == nullptr) return;
+  parts().content.clear();
+  parts().body.reset();
   for (const char* name : {"Content-Type", "Content-Encoding", "Content-Language"})
-    headers_.erase(name);
+    parts().headers.erase(name);
 }
 
 }  // namespace plait::http

@@ -6,6 +6,7 @@
 #include "http/translated.hpp"
 #include "plait/http/errors.hpp"
 #include "plait/net/errors.hpp"
+#include "plait/net/tcp_stream.hpp"
 
 namespace plait::http {
 
@@ -14,7 +15,7 @@ response_stream::response_stream(std::unique_ptr<open_exchange> exchange) noexce
 response_stream::response_stream(response_stream&&) noexcept = default;
 response_stream& response_stream::operator=(response_stream&&) noexcept = default;
 response_stream::~response_stream() = default;
-const response& response_stream::head() const noexcept { return exchange_->seen; }
+const response& response_stream::head() const noexcept { return exchange_->seen(); }
 
 std::optional<std::uint64_t> response_stream::content_length() const noexcept {
   const auto field = head().headers.get("Content-Length");
@@ -25,26 +26,33 @@ std::optional<std::uint64_t> response_stream::content_length() const noexcept {
 }
 
 task<> response_stream::read_into(std::string& piece) {
-  constexpr std::size_t wanted = 64 * 1024;
-  auto& talk = exchange_->talk;
+  auto& talk = exchange_->talk();
   if (talk.complete()) co_return;
+  const std::size_t wanted = piece.size() + 1;
   try {
-    co_await talk.read_body(piece, wanted);
+    while (!talk.read_body(piece, wanted)) {
+      if (net::tcp_stream* connection = talk.plain()) {
+        co_await connection->readable();
+      } else {
+        co_await talk.readable();
+      }
+      talk.receive();
+    }
   } catch (const net::error&) {
-    translate_network_error(exchange_->to);
+    translate_network_error(exchange_->to());
   }
   if (talk.complete()) exchange_->release();
 }
 
 task<std::string> response_stream::read_some() {
-  std::string piece = std::exchange(exchange_->seen.content, {});
+  std::string piece = std::exchange(exchange_->seen().content, {});
   if (piece.empty()) co_await read_into(piece);
   co_return piece;
 }
 
 task<std::string> response_stream::read_all(std::uint64_t most) {
-  std::string all = std::exchange(exchange_->seen.content, {});
-  while (!exchange_->talk.complete()) {
+  std::string all = std::exchange(exchange_->seen().content, {});
+  while (!exchange_->talk().complete()) {
     co_await read_into(all);
     if (all.size() > most)
       throw protocol_error("the body of " + url() + " is larger than " + std::to_string(most) +

@@ -24,8 +24,8 @@ bool is_idempotent(const std::string& method) noexcept {
 std::optional<duration> retries::pause() {
   if (left_ == 0) return std::nullopt;
   --left_;
-  const duration whole = std::min(next_pause_, policy_.max_backoff);
-  next_pause_ = whole > policy_.max_backoff / 2 ? policy_.max_backoff : whole * 2;
+  const duration whole = std::min(next_pause_, policy_->max_backoff);
+  next_pause_ = whole > policy_->max_backoff / 2 ? policy_->max_backoff : whole * 2;
   const auto taken_off =
       static_cast<duration::rep>(static_cast<double>(whole.count()) / 2 * random_share());
   return whole - duration(taken_off);
@@ -37,7 +37,7 @@ std::optional<duration> retries::after_answer(const std::string& method, const r
     return std::nullopt;
   const auto asked = retry_after(seen.headers.get("Retry-After"));
   if (!asked) return pause();
-  if (*asked > policy_.max_backoff || !pause()) return std::nullopt;
+  if (*asked > policy_->max_backoff || !pause()) return std::nullopt;
   return asked;
 }
 

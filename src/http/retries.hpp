@@ -14,11 +14,11 @@ namespace plait::http {
 // RFC 9110, 9.2.2.
 bool is_idempotent(const std::string& method) noexcept;
 
-// What the tries of one request have left.
+// What the tries of one request have left. The policy must stay.
 class retries {
  public:
   explicit retries(const retry_policy& policy) noexcept
-      : policy_(policy), left_(policy.times), next_pause_(policy.backoff) {}
+      : policy_(&policy), left_(policy.times), next_pause_(policy.backoff) {}
   // A try was answered. The pause before the next one; nothing: the answer is final.
   std::optional<duration> after_answer(const std::string& method, const response& seen);
   // A try failed. `unseen`: no server can have acted on it.
@@ -27,10 +27,10 @@ class retries {
  private:
   std::optional<duration> pause();
   bool may_repeat(const std::string& method) const noexcept {
-    return policy_.methods == repeatable::every_method || is_idempotent(method);
+    return policy_->methods == repeatable::every_method || is_idempotent(method);
   }
 
-  const retry_policy policy_;
+  const retry_policy* policy_;
   unsigned left_;
   duration next_pause_;
 };

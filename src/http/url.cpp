@@ -10,14 +10,18 @@
 namespace plait::http {
 namespace {
 
+constexpr std::uint16_t http_port = 80, https_port = 443;
+
 [[noreturn]] void refuse(std::string_view text, const std::string& why) {
   constexpr std::size_t shown = 200;
   const std::string cut(text.substr(0, shown));
   throw invalid_url("'" + cut + (text.size() > shown ? "...'" : "'") + " is no usable URL: " + why);
 }
 
-bool is_alpha(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+constexpr bool is_alpha(char c) noexcept {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
 std::string lowered(std::string_view text) {
   std::string result(text);
@@ -26,34 +30,57 @@ std::string lowered(std::string_view text) {
   return result;
 }
 
+// What a byte may be part of.
+struct byte_kinds {
+  constexpr byte_kinds() noexcept {
+    constexpr std::string_view unsafe = "\"<>\\^`{|}", ends = "/?#\\", white = " \t\r\n";
+    constexpr auto npos = std::string_view::npos;
+    for (std::size_t byte = 0; byte < 256; ++byte) {
+      const char c = static_cast<char>(byte);
+      scheme[byte] = is_alpha(c) || is_digit(c) || c == '+' || c == '-' || c == '.';
+      host[byte] = is_alpha(c) || is_digit(c) || c == '.' || c == '-' || c == '_';
+      authority[byte] = ends.find(c) == npos;
+      target[byte] = byte > 0x20 && byte < 0x7f && unsafe.find(c) == npos;
+      blank[byte] = white.find(c) != npos;
+    }
+  }
+  using kind = bool[256];
+  kind scheme = {}, host = {}, authority = {}, target = {}, blank = {};
+};
+constexpr byte_kinds kinds;
+
+// How many bytes of that kind `text` begins with.
+std::size_t run_of(const byte_kinds::kind& kind, std::string_view text) noexcept {
+  std::size_t length = 0;
+  while (length < text.size() && kind[static_cast<unsigned char>(text[length])]) ++length;
+  return length;
+}
+
 // The length of "scheme:" at the start, or 0.
 std::size_t scheme_length(std::string_view text) noexcept {
   if (text.empty() || !is_alpha(text.front())) return 0;
-  const auto end = std::find_if_not(text.begin(), text.end(), [](char c) {
-    return is_alpha(c) || is_digit(c) || c == '+' || c == '-' || c == '.';
-  });
-  return end != text.end() && *end == ':' ? static_cast<std::size_t>(end - text.begin()) + 1 : 0;
+  const std::size_t length = run_of(kinds.scheme, text);
+  return length < text.size() && text[length] == ':' ? length + 1 : 0;
 }
 
 std::string_view trimmed(std::string_view text) noexcept {
-  constexpr std::string_view blank = " \t\r\n";
-  const auto first = text.find_first_not_of(blank);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(blank) - first + 1);
+  text.remove_prefix(run_of(kinds.blank, text));
+  while (!text.empty() && kinds.blank[static_cast<unsigned char>(text.back())])
+    text.remove_suffix(1);
+  return text;
 }
 
 void append_encoded(std::string& to, std::string_view part) {
-  constexpr std::string_view unsafe = "\"<>\\^`{|}";
-  for (const char c : part) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte > 0x20 && byte < 0x7f && unsafe.find(c) == std::string_view::npos) {
-      to += c;
-    } else {
-      constexpr char digits[] = "0123456789ABCDEF";
-      to += '%';
-      to += digits[byte >> 4];
-      to += digits[byte & 15];
-    }
+  for (;;) {
+    const std::size_t length = run_of(kinds.target, part);
+    to.append(part.substr(0, length));
+    if (length == part.size()) return;
+    constexpr char digits[] = "0123456789ABCDEF";
+    const auto byte = static_cast<unsigned char>(part[length]);
+    to += '%';
+    to += digits[byte >> 4];
+    to += digits[byte & 15];
+    part.remove_prefix(length + 1);
   }
 }
 
@@ -75,12 +102,10 @@ std::string read_host(std::string_view whole, std::string_view host) {
       refuse(whole, "its IPv6 address cannot be read");
     return lowered(inner);
   }
-  for (const char c : host) {
-    if (is_alpha(c) || is_digit(c) || c == '.' || c == '-' || c == '_') continue;
-    refuse(whole, static_cast<unsigned char>(c) >= 0x80
+  if (const auto good = run_of(kinds.host, host); good != host.size())
+    refuse(whole, static_cast<unsigned char>(host[good]) >= 0x80
                       ? "its host is not ASCII: write it in its xn-- form"
                       : "its host has a character that no host has");
-  }
   if (host.size() > longest_name) refuse(whole, "its host is longer than a name can be");
   return lowered(host);
 }
@@ -115,11 +140,12 @@ url::url(std::string_view text) {
   if (scheme_end == 0 || text.substr(scheme_end, 2) != "//")
     refuse(whole, "it must begin with http:// or https://");
   scheme_ = lowered(text.substr(0, scheme_end - 1));
-  if (scheme_ != "http" && scheme_ != "https")
+  const bool is_https = scheme_ == "https";
+  if (!is_https && scheme_ != "http")
     refuse(whole, "its scheme is " + scheme_ + ", not http or https");
   text.remove_prefix(scheme_end + 2);
 
-  const auto authority = text.substr(0, text.find_first_of("/?#\\"));
+  const auto authority = text.substr(0, run_of(kinds.authority, text));
   text.remove_prefix(authority.size());
   if (authority.find('@') != std::string_view::npos)
     refuse(whole, "it carries a user name: send an Authorization header field instead");
@@ -127,17 +153,38 @@ url::url(std::string_view text) {
   if (host_end == std::string_view::npos || authority.find(']', host_end) != std::string_view::npos)
     host_end = authority.size();
   host_ = read_host(whole, authority.substr(0, host_end));
-  port_ = scheme_ == "https" ? 443 : 80;
+  port_ = is_https ? https_port : http_port;
   if (host_end + 1 < authority.size()) port_ = read_port(whole, authority.substr(host_end + 1));
 
   text = text.substr(0, text.find('#'));
+  target_.reserve(text.size() + 1);
   if (text.empty() || text.front() != '/') target_ = '/';
   append_encoded(target_, text);
 }
 
+void url::append_authority(std::string& text) const {
+  const bool is_v6 = host_.find(':') != std::string::npos;
+  if (is_v6) text += '[';
+  text += host_;
+  if (is_v6) text += ']';
+  if (port_ == (scheme_ == "https" ? https_port : http_port)) return;
+  char digits[8] = ":";
+  const auto end = std::to_chars(digits + 1, digits + sizeof digits, port_).ptr;
+  text.append(digits, static_cast<std::size_t>(end - digits));
+}
+
 std::string url::authority() const {
-  std::string text = host_.find(':') == std::string::npos ? host_ : "[" + host_ + "]";
-  if (port_ != (scheme_ == "https" ? 443 : 80)) text.append(":").append(std::to_string(port_));
+  std::string text;
+  append_authority(text);
+  return text;
+}
+
+std::string url::to_string() const {
+  std::string text;
+  text.reserve(scheme_.size() + host_.size() + target_.size() + 12);
+  text.append(scheme_).append("://");
+  append_authority(text);
+  text.append(target_);
   return text;
 }
 

@@ -213,7 +213,8 @@ TEST(Download, ABombComesInPiecesToo) {
   }));
 }
 
-TEST(Download, TrailersComeAfterTheBody) {
+// It could take back what the header said (RFC 9110, 6.5.1).
+TEST(Download, ATrailerCountsForNothing) {
   const std::string chunks =
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 7\r\n\r\n";
   plait::run(with_rude_server(answering(chunks), [](std::string url) -> plait::task<> {
@@ -221,7 +222,7 @@ TEST(Download, TrailersComeAfterTheBody) {
     auto download = co_await session.stream("GET", url);
     const std::string all = co_await download.read_all();
     EXPECT_EQ(all, "hello");
-    EXPECT_EQ(download.headers().get("X-Sum"), "7");
+    EXPECT_FALSE(download.headers().contains("X-Sum"));
   }));
 }
 

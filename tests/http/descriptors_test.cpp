@@ -37,6 +37,20 @@ TEST(Descriptors, ASessionWithALimitGetsEverythingWithFewOfThem) {
   });
 }
 
+// Both in one process with a hundred descriptors: the server's idle connections make room, where once
+// the session kept what the others waited for.
+plait::task<> many_at_once(std::string url) {
+  http::client_session session({.limit = 60});
+  std::vector<plait::task<http::response>> gets;
+  for (int i = 0; i < 60; ++i) gets.push_back(session.get(url + "/delay/0.01"));
+  const auto responses = co_await plait::gather(std::move(gets));
+  EXPECT_EQ(responses.size(), 60u);
+}
+TEST(Descriptors, AServerWithoutThemSparesItsIdleConnections) {
+  const lowered_limit limit(100);
+  run_with_server(http::httpbin(), many_at_once);
+}
+
 // Nobody accepts: the kernel takes the connections, and they are held.
 plait::task<> more_than_there_are() {
   auto listener = plait::net::tcp_listener::bind("127.0.0.1", 0);

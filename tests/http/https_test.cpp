@@ -10,6 +10,7 @@
 
 namespace {
 
+using namespace std::chrono_literals;
 namespace http = plait::http;
 namespace net = plait::net;
 
@@ -90,6 +91,60 @@ TEST(Https, AnotherHostsCertificateAndAnExpiredOneAreRefused) {
       const auto why = co_await refusal<http::tls_error>(trusting, url);
       EXPECT_NE(why, "");
     }));
+  }
+}
+
+enum class farewell { tls_end, plain_end, unasked_bytes };
+
+// One answer a connection; when that has been read, what nobody has asked for.
+struct parting {
+  const farewell how;
+  plait::event read = {}, done = {};
+  int connections = 0;
+};
+plait::task<> serve_once(net::tcp_stream raw, net::tls_server_context shown, parting& part) {
+  auto stream = co_await net::tls_stream::server(std::move(raw), shown);
+  std::array<char, 4096> buffer{};
+  for (std::string head; head.find("\r\n\r\n") == std::string::npos;) {
+    const std::size_t got = co_await stream.read_some(buffer);
+    if (got == 0) co_return;
+    head.append(buffer.data(), got);
+  }
+  co_await stream.write_all("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nsafe");
+  co_await part.read.wait();
+  part.read.clear();
+  if (part.how == farewell::unasked_bytes) co_await stream.write_all("HTTP/1.1 200 OK\r\n\r\n");
+  if (part.how == farewell::tls_end) co_await stream.shutdown_write();
+  if (part.how != farewell::unasked_bytes) stream.close();
+  part.done.set();
+  if (part.how == farewell::unasked_bytes) co_await stream.read_some(buffer);
+}
+
+// A POST may not be repeated, so one on a connection whose end had arrived was lost.
+TEST(Https, AConnectionThatTheServerHasLeftIsNotUsedForTheNextRequest) {
+  const test_authority authority;
+  const identity who = authority.issue();
+  const net::tls_server_context shown({.certificate = who.certificate, .key = who.key});
+  for (const farewell how : {farewell::tls_end, farewell::plain_end, farewell::unasked_bytes}) {
+    parting part{.how = how};
+    const conduct once = [&](net::tcp_stream& stream, int) {
+      ++part.connections;
+      return serve_once(std::move(stream), shown, part);
+    };
+    plait::run(with_rude_server(once, [&](std::string url) -> plait::task<> {
+      http::client_session session({.tls = {.ca = authority.pem()}});
+      const std::string page = "https://localhost" + url.substr(url.rfind(':')) + "/";
+      for (int i = 0; i < 3; ++i) {
+        part.done.clear();
+        const auto answer = co_await session.post(page);
+        EXPECT_EQ(answer.content, "safe");
+        EXPECT_EQ(session.idle_connections(), 1u);
+        part.read.set();
+        co_await part.done.wait();
+        co_await plait::sleep(1ms);  // a turn of the loop, which hears of it
+      }
+    }));
+    EXPECT_EQ(part.connections, 3) << static_cast<int>(how);
   }
 }
 

@@ -114,15 +114,15 @@ TEST(Server, LimitsAreAnsweredWithTheirOwnCodes) {
   const auto long_header = answers_to("GET / HTTP/1.1\r\nX: " + std::string(3000, 'x') + "\r\n\r\n",
                                       {.max_header_bytes = 1000});
   EXPECT_TRUE(long_header.starts_with("HTTP/1.1 431 ")) << long_header;
-  const auto long_body =
-      answers_to("POST / HTTP/1.1\r\nContent-Length: 11\r\n\r\n", {.max_body_bytes = 10});
+  const auto long_body = answers_to("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\n",
+                                    {.max_body_bytes = 10});
   EXPECT_TRUE(long_body.starts_with("HTTP/1.1 413 ")) << long_body;
 }
 
 TEST(Server, AHandlerThatThrowsAnswers500AndIsHeardOf) {
   const plait::testing::unhandled_recorder recorder;
   const auto answer = answers_to(
-      "GET /x HTTP/1.1\r\nConnection: close\r\n\r\n", {},
+      "GET /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", {},
       [](http::request) -> plait::task<http::response> { throw std::runtime_error("broken"); });
   EXPECT_TRUE(answer.starts_with("HTTP/1.1 500 Internal Server Error"));
   EXPECT_FALSE(has(answer, "broken")) << "what went wrong is not the client's business";
@@ -132,7 +132,7 @@ TEST(Server, AHandlerThatThrowsAnswers500AndIsHeardOf) {
 }
 
 TEST(Server, AHandlerCannotBreakTheFraming) {
-  const auto answer = answers_to("GET / HTTP/1.1\r\nConnection: close\r\n\r\n", {},
+  const auto answer = answers_to("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", {},
                                  [](http::request) -> plait::task<http::response> {
                                    http::response r{.reason = "Fine\r\nX: y", .content = "abc"};
                                    r.headers.add("content-length", "99");
@@ -147,7 +147,7 @@ TEST(Server, AHandlerCannotBreakTheFraming) {
 
 TEST(Server, LargeAnswersArriveWhole) {
   const std::string large(5'000'000, 'l');
-  const auto answer = answers_to("GET / HTTP/1.1\r\nConnection: close\r\n\r\n", {},
+  const auto answer = answers_to("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n", {},
                                  [&](http::request) -> plait::task<http::response> {
                                    co_return http::response{.content = large};
                                  });
@@ -160,19 +160,58 @@ TEST(Server, AnIdleConnectionIsClosedAndALateRequestTold) {
 }
 
 TEST(Server, TheConnectionLimitMakesOthersWait) {
-  run_with_server(echo,
+  run_with_server(
+      echo,
+      [](std::string url) -> plait::task<> {
+        auto first = co_await connected(url);
+        auto second = co_await connected(url);  // in the kernel's queue
+        co_await second.write_all("GET /2 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+        co_await plait::sleep(20ms);
+        std::array<char, 10> buffer{};
+        EXPECT_EQ(second.try_read(buffer), std::nullopt);
+        first.close();
+        const auto answer = co_await read_to_end(second);
+        EXPECT_TRUE(answer.ends_with("GET/2"));
+      },
+      {.max_connections = 1});
+}
+
+// A client that kept its connections waited for a place that only it could free.
+TEST(Server, AnIdleConnectionMakesRoomForOneThatWaits) {
+  run_with_server(
+      echo,
+      [](std::string url) -> plait::task<> {
+        auto first = co_await connected(url), second = co_await connected(url);
+        std::array<char, 1000> buffer{};
+        for (auto* one : {&first, &second}) {
+          co_await one->write_all("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n");
+          co_await one->read_some(buffer);
+        }
+        auto third = co_await connected(url);
+        co_await third.write_all("GET /3 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+        const auto answer = co_await read_to_end(third);
+        EXPECT_TRUE(answer.ends_with("GET/3"));
+        const auto nothing = co_await read_to_end(first);
+        EXPECT_EQ(nothing, "") << "the longest idle";
+        co_await second.write_all("GET /2 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+        const auto again = co_await read_to_end(second);
+        EXPECT_TRUE(again.ends_with("GET/2"));
+      },
+      {.max_connections = 2});
+}
+
+// Thirty at once on four places, each connection to be kept: who is answered while others wait is
+// told Connection: close.
+TEST(Server, AFullServerServesEverybody) {
+  run_with_server(http::httpbin(),
                   [](std::string url) -> plait::task<> {
-                    auto first = co_await connected(url);
-                    auto second = co_await connected(url);  // in the kernel's queue
-                    co_await second.write_all("GET /2 HTTP/1.1\r\nConnection: close\r\n\r\n");
-                    co_await plait::sleep(20ms);
-                    std::array<char, 10> buffer{};
-                    EXPECT_EQ(second.try_read(buffer), std::nullopt);
-                    first.close();
-                    const auto answer = co_await read_to_end(second);
-                    EXPECT_TRUE(answer.ends_with("GET/2"));
+                    http::client_session session;
+                    std::vector<plait::task<http::response>> gets;
+                    for (int i = 0; i < 30; ++i) gets.push_back(session.get(url + "/delay/0.01"));
+                    const auto responses = co_await plait::gather(std::move(gets));
+                    EXPECT_EQ(responses.size(), 30u);
                   },
-                  {.max_connections = 1});
+                  {.max_connections = 4});
 }
 
 plait::task<http::response> slow(http::request) {
@@ -185,7 +224,7 @@ plait::task<> stop_under_way(plait::duration drain, std::string expected) {
   auto serving = plait::spawn(server.serve());
   auto idle = co_await connected(server.url());
   auto busy = co_await connected(server.url());
-  co_await busy.write_all("GET / HTTP/1.1\r\n\r\n");
+  co_await busy.write_all("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
   co_await plait::sleep(10ms);
   EXPECT_EQ(server.statistics().connections, 2u);
   serving.cancel();

@@ -180,6 +180,29 @@ TEST(Session, CookiesComeBackToWhomTheyBelong) {
              });
 }
 
+// The session's own and those of the jar went as two fields, which servers read as they like.
+TEST(Session, CookiesOfAllKindsTravelInOneField) {
+  mock_transport web([](http::request asked) -> plait::task<http::response> {
+    http::response answer{.headers = {{"Set-Cookie", "jar=1"}}};
+    for (const auto field : asked.headers)
+      if (http::same_token(field.name, "Cookie")) answer.content.append(field.value).append("|");
+    co_return answer;
+  });
+  on_the_web(web, {.headers = {{"Cookie", "session=2"}}},
+             [](http::client_session& session) -> plait::task<> {
+               const auto first = co_await session.get("http://a.test/");
+               EXPECT_EQ(first.content, "session=2|");
+               const auto second = co_await session.get("http://a.test/");
+               EXPECT_EQ(second.content, "jar=1; session=2|");
+               const auto own = co_await session.get(
+                   "http://a.test/", http::request_options().with_cookie("own", "3"));
+               EXPECT_EQ(own.content, "jar=1; own=3|");
+               const auto plain = co_await session.get(
+                   "http://a.test/", http::request_options().with_header("X", "y"));
+               EXPECT_EQ(plain.content, "jar=1; session=2|");
+             });
+}
+
 TEST(Session, WhatFailsForAMomentIsAskedAgainAfterAPause) {
   mock_transport web;
   web.on("GET", "http://a.test/", http::response{.status_code = 503});

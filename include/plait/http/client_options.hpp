@@ -54,6 +54,15 @@ struct client_options {
   // A body above it, undone, is a protocol_error. Not for stream().
   std::uint64_t max_body_bytes = std::uint64_t{1} << 30;
   std::size_t max_header_bytes = 64 * 1024;
+  // automatic: HTTP/2 with https servers that choose it, else HTTP/1.1. http1: never. http2: nothing
+  // else, also with http servers, which are not asked first ("prior knowledge").
+  http_version version = http_version::automatic;
+  // "http://user:password@host:3128", "socks5h://host:1080" (the proxy resolves names) or "socks5://..."
+  // (we do): by which proxy to go. "direct": by none. "": as http_proxy, https_proxy, all_proxy and
+  // no_proxy of the environment say, except to this machine itself.
+  std::string proxy = {};
+  // Hosts to be reached without it: "example.org, .internal, 10.0.0.0/8, host:8080", or "*".
+  std::string no_proxy = {};
   // Whom https trusts, and who we are.
   net::tls_client_options tls = {};
   // Called before a request is sent and after the header of its response has come, redirects and

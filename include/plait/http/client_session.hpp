@@ -13,7 +13,7 @@
 //           A status of 400 or more is no error until raise_for_status().
 // Retries:  as options.retries says: none. Always, once, when a kept-alive connection turns out closed
 //           before the first byte of the response, and the method may be repeated (RFC 9110, 9.2.2).
-// Cost:     about 2 KB a waiting request, one system call to send and one to receive it.
+// Cost:     about 2.5 KB a waiting request, one system call to send and one to receive it.
 // Example:  examples/coroutines/fetch_all.cpp
 #pragma once
 

@@ -75,6 +75,7 @@ class headers {
   std::string_view text() const noexcept { return text_; }
   // For parsers: a field whose name and value have been checked already.
   void add_checked(std::string_view name, std::string_view value);
+  void reserve(std::size_t bytes) { text_.reserve(bytes); }
 
  private:
   std::string text_;

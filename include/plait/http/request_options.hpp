@@ -23,7 +23,12 @@ namespace plait::http {
 
 class request_options {
  public:
-  request_options() {}
+  request_options() noexcept {}
+  request_options(request_options&&) noexcept = default;
+  request_options& operator=(request_options&&) noexcept = default;
+  request_options(const request_options& other);
+  request_options& operator=(const request_options& other);
+  ~request_options() = default;
 
   // ---- header ----------------------------------------------------------------------------------
   // Instead of the session's field of that name.
@@ -56,7 +61,7 @@ class request_options {
   // Instead of the session's timeouts.total.
   template <class Rep, class Period>
   request_options&& with_timeout(const std::chrono::duration<Rep, Period>& total) && {
-    timeout_ = plait::detail::to_duration(total);
+    parts().timeout = plait::detail::to_duration(total);
     return std::move(*this);
   }
   // Instead of the session's; 0: redirects are returned as they come.
@@ -64,26 +69,33 @@ class request_options {
   // Instead of the session's.
   request_options&& with_retries(retry_policy retries) &&;
 
-  http::headers& headers() noexcept { return headers_; }
-  const http::headers& headers() const noexcept { return headers_; }
-  std::string& content() noexcept { return content_; }
-  const std::string& content() const noexcept { return content_; }
-  const std::shared_ptr<body_source>& body() const noexcept { return body_; }
+  http::headers& headers() { return parts().headers; }
+  const http::headers& headers() const noexcept { return parts().headers; }
+  std::string& content() { return parts().content; }
+  const std::string& content() const noexcept { return parts().content; }
+  const std::shared_ptr<body_source>& body() const noexcept { return parts().body; }
   // "a=b&c=d", encoded.
-  const std::string& params() const noexcept { return params_; }
-  const std::optional<plait::duration>& timeout() const noexcept { return timeout_; }
-  const std::optional<unsigned>& max_redirects() const noexcept { return max_redirects_; }
-  const retry_policy* retries() const noexcept { return retries_.get(); }
+  const std::string& params() const noexcept { return parts().params; }
+  const std::optional<plait::duration>& timeout() const noexcept { return parts().timeout; }
+  const std::optional<unsigned>& max_redirects() const noexcept { return parts().max_redirects; }
+  const retry_policy* retries() const noexcept { return parts().retries.get(); }
   // Without a body, as after a redirect that turns it into a GET.
   void drop_body();
 
  private:
-  http::headers headers_;
-  std::string content_, params_;
-  std::shared_ptr<body_source> body_;
-  std::shared_ptr<const retry_policy> retries_;
-  std::optional<plait::duration> timeout_;
-  std::optional<unsigned> max_redirects_;
+  // Made when the first of it is said: most requests say nothing, and ten thousand may wait.
+  struct all_parts {
+    http::headers headers;
+    std::string content, params;
+    std::shared_ptr<body_source> body;
+    std::shared_ptr<const retry_policy> retries;
+    std::optional<plait::duration> timeout;
+    std::optional<unsigned> max_redirects;
+  };
+  static const all_parts none;
+  all_parts& parts();
+  const all_parts& parts() const noexcept { return parts_ != nullptr ? *parts_ : none; }
+  std::unique_ptr<all_parts> parts_;
 };
 
 // The value of an Authorization field.

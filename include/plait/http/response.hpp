@@ -4,6 +4,7 @@
 #pragma once
 
 #include <coroutine>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,14 +25,22 @@ struct text_awaiter {
 };
 }  // namespace detail
 
+// As an option: what may be spoken. Of a response: what was spoken, http1 or http2.
+enum class http_version : unsigned char { automatic, http1, http2 };
+
+class response_body;  // streamed.hpp
+
 struct response {
   int status_code = 200;
+  http_version version = http_version::http1;
   std::string reason = {};  // empty in what a handler returns: the code's usual one
   http::headers headers = {};
   std::string content = {};
   std::string url = {};                // where it came from in the end, redirects followed
   std::vector<response> history = {};  // the redirects that led there, in order
   plait::duration elapsed = {};        // from the call to the last byte
+  // Of a handler: sent piece by piece, instead of content (streamed.hpp).
+  std::shared_ptr<response_body> body = {};
 
   // Below 400.
   bool ok() const noexcept { return status_code < 400; }

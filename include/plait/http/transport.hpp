@@ -15,6 +15,10 @@
 #include "plait/coroutines/task.hpp"
 #include "plait/http/url.hpp"
 
+namespace plait::net {
+class tcp_stream;
+}
+
 namespace plait::http {
 
 // Non-blocking calls and waits apart, so that nobody holds a buffer while waiting. What fails
@@ -31,6 +35,11 @@ class byte_stream {
   virtual task<> writable() = 0;
   // For a stream on which nothing is under way: false if it is known to have ended.
   virtual bool reusable() const noexcept = 0;
+  // What readable() awaits, if that is a connection and nothing else: then its users save a frame by
+  // awaiting it themselves.
+  virtual net::tcp_stream* tcp() noexcept { return nullptr; }
+  // What both ends agreed to speak (ALPN): "h2", "http/1.1"; "" if nobody asked.
+  virtual std::string_view protocol() const noexcept { return {}; }
 };
 
 class transport {

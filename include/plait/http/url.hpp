@@ -24,7 +24,8 @@ class url {
   const std::string& target() const noexcept { return target_; }
   // What the Host field says: the port only if it is not the scheme's own.
   std::string authority() const;
-  std::string to_string() const { return scheme_ + "://" + authority() + target_; }
+  void append_authority(std::string& text) const;
+  std::string to_string() const;
 
   // What `reference` (a Location field: absolute or relative) means, seen from here.
   url resolve(std::string_view reference) const;
