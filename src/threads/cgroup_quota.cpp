@@ -38,10 +38,10 @@ double tightest(const std::string& mount, std::string path, Quota quota) {
 
 }  // namespace
 
-double cgroup_cpu_quota(const std::string& root) {
+double cgroup_cpu_quota(const std::string& root, const std::string& process) {
   double least = unlimited;
   const std::string mounts = root + "/sys/fs/cgroup";
-  std::ifstream groups(root + "/proc/self/cgroup");
+  std::ifstream groups(root + "/proc/" + process + "/cgroup");
   for (std::string line; std::getline(groups, line);) {  // "0::/path" or "4:cpu,cpuacct:/path"
     const auto first = line.find(':'), second = line.find(':', first + 1);
     if (second == std::string::npos || line.find('/', second) != second + 1) continue;

@@ -10,7 +10,8 @@
 
 namespace plait::detail {
 
-// `root` stands before /proc/self/cgroup and /sys/fs/cgroup: a test has a tree of its own.
-double cgroup_cpu_quota(const std::string& root = {});
+// `root` stands before /proc/self/cgroup and /sys/fs/cgroup: a test has a tree of its own. `process` is
+// another process's number.
+double cgroup_cpu_quota(const std::string& root = {}, const std::string& process = "self");
 
 }  // namespace plait::detail

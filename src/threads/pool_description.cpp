@@ -7,7 +7,7 @@ namespace plait::detail {
 
 void thread_pool_engine::run_watched(worker& self, job& j) noexcept {
   const watched_run scope(self.running, j.origin());
-  j.run();
+  run(j);
 }
 
 void thread_pool_engine::describe(inspection& into) {

@@ -64,9 +64,11 @@ orphanage& orphans() {
 
 thread_local constinit thread_pool_engine::worker* thread_pool_engine::current_ = nullptr;
 
-thread_pool_engine::thread_pool_engine(thread_pool_options o)
+thread_pool_engine::thread_pool_engine(thread_pool_options o, std::shared_ptr<pool_watcher> watcher)
     : inspected(engine_kind::thread_pool),
       options_(std::move(o)),
+      watcher_(std::move(watcher)),
+      grows_(watcher_ != nullptr || options_.size == sizing::elastic),
       cpus_(usable_cpu_count()),
       base_(options_.size == sizing::elastic ? std::min(cpus_, wanted_workers(options_, cpus_))
                                              : wanted_workers(options_, cpus_)),
@@ -177,7 +179,11 @@ bool thread_pool_engine::has_work() const noexcept {
 
 void thread_pool_engine::bring_help() noexcept {
   if (active() >= limit_.load(std::memory_order_seq_cst)) {
-    if (options_.size == sizing::elastic) growth_.backlog();
+    if (watcher_ != nullptr) {
+      watcher_->backlog();
+    } else if (grows_) {
+      growth_.backlog();
+    }
     return;
   }
   if (!parked_.wake_one()) start_worker();
@@ -224,10 +230,15 @@ void thread_pool_engine::resize(std::size_t n) {
   if (n == 0 || n > capacity_)
     throw std::invalid_argument("thread_pool_executor: resize() takes 1 to " +
                                 std::to_string(capacity_));
+  const std::size_t before = limit_.load(std::memory_order_relaxed);
   most_.store(n, std::memory_order_relaxed);
   limit_.store(options_.size == sizing::elastic ? std::min(cpus_, n) : n,
                std::memory_order_seq_cst);
-  if (has_work()) call_for_help();
+  if (!has_work()) return;
+  call_for_help();
+  // Where each new thread calls the next, a wide step takes its time on a busy machine.
+  if (watcher_ != nullptr)
+    for (std::size_t i = before; i < n && active() < n && has_work(); ++i) bring_help();
 }
 
 // --- A worker's life ------------------------------------------------------------------------------
@@ -281,7 +292,7 @@ void thread_pool_engine::run_from(worker& self, job* found) noexcept {
     if (watched()) [[unlikely]] {
       run_watched(self, *found);
     } else {
-      found->run();
+      run(*found);
     }
     self.count_done();
     found = active() > limit_.load(std::memory_order_relaxed) ? nullptr : next(self);

@@ -31,6 +31,7 @@
 #include "threads/growth_monitor.hpp"
 #include "threads/injection_queue.hpp"
 #include "threads/parking.hpp"
+#include "threads/pool_watcher.hpp"
 #include "threads/work_deque.hpp"
 
 namespace plait::detail {
@@ -39,7 +40,9 @@ class thread_pool_engine final : public call_home, public blocking_policy, publi
  public:
   enum class answer { accepted, closed, full };
 
-  explicit thread_pool_engine(thread_pool_options options);
+  // The watcher, if there is one, chooses max_workers; it lives as long as the engine.
+  explicit thread_pool_engine(thread_pool_options options,
+                              std::shared_ptr<pool_watcher> watcher = nullptr);
   ~thread_pool_engine();
   // The end of the handle: shuts down and deletes; on a worker, leaves both to the last worker.
   static void dispose(thread_pool_engine* engine) noexcept;
@@ -72,7 +75,12 @@ class thread_pool_engine final : public call_home, public blocking_policy, publi
   void last_rites(worker& self, std::unique_lock<std::mutex> hold) noexcept;
   job* search(worker& self) noexcept;
   job* next(worker& self) noexcept;
-  static void run_watched(worker& self, job& j) noexcept;
+  void run(job& j) noexcept {
+    if (watcher_ != nullptr) [[unlikely]]
+      return watcher_->run(j);
+    j.run();
+  }
+  void run_watched(worker& self, job& j) noexcept;
 
   // How many.
   std::size_t active() const noexcept {
@@ -84,8 +92,7 @@ class thread_pool_engine final : public call_home, public blocking_policy, publi
   bool is_over() const noexcept;
   // There is work that nobody may be coming for: P1 and P2 of parking.hpp, and new threads.
   void call_for_help() noexcept {
-    if (parked_.searching() == 0 && (active() < limit_.load(std::memory_order_seq_cst) ||
-                                     options_.size == thread_pool_options::sizing::elastic))
+    if (parked_.searching() == 0 && (active() < limit_.load(std::memory_order_seq_cst) || grows_))
       bring_help();
   }
   void bring_help() noexcept;
@@ -111,6 +118,8 @@ class thread_pool_engine final : public call_home, public blocking_policy, publi
   static thread_local constinit worker* current_;
 
   const thread_pool_options options_;
+  const std::shared_ptr<pool_watcher> watcher_;
+  const bool grows_;  // somebody wants to hear that calls wait
   const std::size_t cpus_;
   const std::size_t base_;                      // workers that stay when idle
   std::atomic<std::size_t> most_;               // what the user allows
