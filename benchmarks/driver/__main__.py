@@ -12,10 +12,12 @@ import sys
 import time
 
 import instructions
+import page
+import revisions
 import rows
 import smoke
 import table
-from programs import Machine
+from programs import Failed, Machine
 from targets import SECTIONS
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -28,6 +30,12 @@ def parse(words):
     parser.add_argument("--rounds", type=int, help="rounds whose median is printed (3; --quick: 1)")
     parser.add_argument("--quick", action="store_true", help="one round, the slowest peers left out")
     parser.add_argument("--json", metavar="FILE", help="also write every value to FILE")
+    parser.add_argument("--html", metavar="FILE", help="also write a page with charts to FILE")
+    parser.add_argument("--read", metavar="FILE", help="measure nothing: make the page of what --json wrote before")
+    parser.add_argument("--compare", nargs=2, metavar=("OLD", "NEW"),
+                        help="count the instructions of two revisions' micro workloads; exit status 1 if one got worse")
+    parser.add_argument("--threshold", type=float, default=1.0, metavar="PERCENT",
+                        help="how much more is worse, for --compare (1)")
     parser.add_argument("--instructions", action="store_true",
                         help="count instructions an operation with valgrind instead of time")
     parser.add_argument("--smoke", action="store_true",
@@ -43,6 +51,8 @@ def parse(words):
         parser.error(f"there is no section {unknown[0]}; there are " + ", ".join(SECTIONS))
     if given.rounds is not None and given.rounds < 1:
         parser.error("--rounds takes a number from 1")
+    if given.read and not given.html:
+        parser.error("--read is for --html FILE")
     return given
 
 
@@ -110,6 +120,16 @@ def main():
     given = parse(sys.argv[1:])
     if given.check:
         return 0
+    if given.read:
+        report = json.loads(pathlib.Path(given.read).read_text(encoding="utf-8"))
+        pathlib.Path(given.html).write_text(page.write(report), encoding="utf-8")
+        return 0
+    if given.compare:
+        try:
+            return 1 if revisions.compare(ROOT, *given.compare, given.threshold) else 0
+        except Failed as failure:
+            print(f"./bench: {failure}", file=sys.stderr)
+            return 1
     machine = find_machine(given)
     if given.instructions:
         return print_instructions(machine)
@@ -128,10 +148,11 @@ def main():
         good &= ran
     summary([record for records in sections.values() for record in records], machine.others,
             time.monotonic() - started)
+    report = {"machine": about, "rounds": rounds, "quick": given.quick, "sections": sections}
     if given.json:
-        pathlib.Path(given.json).write_text(
-            json.dumps({"machine": about, "rounds": rounds, "quick": given.quick,
-                        "sections": sections}, indent=1), encoding="utf-8")
+        pathlib.Path(given.json).write_text(json.dumps(report, indent=1), encoding="utf-8")
+    if given.html:
+        pathlib.Path(given.html).write_text(page.write(report), encoding="utf-8")
     return 0 if good else 1
 
 

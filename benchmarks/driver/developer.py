@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 
-from programs import Failed, Missing
+from programs import Failed, Missing, figures
 
 
 def compile_seconds(machine, text):
@@ -55,13 +55,26 @@ def asio_cost(machine, quick):
     return {"seconds": with_header - fastest(machine, "int main() {}\n")}
 
 
+def stripped_megabytes(program):
+    with tempfile.TemporaryDirectory(prefix="plait-strip-") as folder:
+        stripped = pathlib.Path(folder, "stripped")
+        subprocess.run(["strip", "-o", str(stripped), str(program)], check=True)
+        return stripped.stat().st_size / 1e6
+
+
+def hello(engine):
+    """The least program of an engine: stripped size, and what is resident when it has said hello."""
+    def measure(machine, _quick):
+        command = machine.program(f"hello_{engine}")
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return {"megabytes": stripped_megabytes(command[0]), "resident": figures(done)["resident"]}
+    return measure
+
+
 def tool_size(machine, _quick):
     if not machine.tool.exists():
         raise Missing("the plait tool is not built")
-    with tempfile.TemporaryDirectory(prefix="plait-strip-") as folder:
-        stripped = pathlib.Path(folder, "plait")
-        subprocess.run(["strip", "-o", str(stripped), str(machine.tool)], check=True)
-        return {"megabytes": stripped.stat().st_size / 1e6}
+    return {"megabytes": stripped_megabytes(machine.tool)}
 
 
 def test_from_clean(machine, _quick):

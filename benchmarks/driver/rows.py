@@ -18,11 +18,12 @@ class Contender:
 
 @dataclasses.dataclass
 class Figure:
-    """One quantity of a row. reached(ours, medians by name) compares; `goal` is the same in words."""
+    """One quantity of a row. reached(ours, medians by name) compares; `goal` is the same in words.
+    None: there is no goal, the figure is only watched."""
     label: str
     key: str
     goal: str
-    reached: Callable
+    reached: Callable | None
     higher_is_better: bool = False
     unranked: tuple = ()  # contenders that are shown, but are no peers in this figure
     remarks: dict = dataclasses.field(default_factory=dict)  # why a contender has no such figure

@@ -1,6 +1,7 @@
 """Servers that a row's client talks to, each started for one measurement and ended by its own pid."""
 
 import contextlib
+import os
 import pathlib
 import re
 import selectors
@@ -18,9 +19,10 @@ http {{
   access_log off; keepalive_requests 1000000000; default_type application/json;
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fcgi;
   uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-  server {{ listen 127.0.0.1:{port}; location / {{ return 200 '{body}'; }} }}
+  server {{ listen 127.0.0.1:{port}{listens}; {tls} location / {{ return 200 '{body}'; }} }}
 }}
 """
+CERTIFICATE = "ssl_certificate {folder}/server.pem; ssl_certificate_key {folder}/server.key;"
 
 
 @contextlib.contextmanager
@@ -64,7 +66,7 @@ def cpu_seconds(pid):
 
 
 @contextlib.contextmanager
-def nginx(machine):
+def nginx(machine, listens=""):
     """nginx with one worker in the foreground, answering everything with the peers' small JSON."""
     if machine.nginx is None:
         raise Missing("nginx is not installed")
@@ -72,7 +74,10 @@ def nginx(machine):
         port = free_port()
         configuration = pathlib.Path(folder, "nginx.conf")
         configuration.write_text(NGINX_CONFIGURATION.format(
-            folder=folder, port=port, body=small_json(machine)), encoding="ascii")
+            folder=folder, port=port, body=small_json(machine), listens=listens,
+            tls=CERTIFICATE.format(folder=folder) if listens else ""), encoding="ascii")
+        if listens:
+            make_certificate(folder)
         server = subprocess.Popen([machine.nginx, "-p", folder, "-e", f"{folder}/error.log",
                                    "-c", str(configuration)],
                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -81,6 +86,28 @@ def nginx(machine):
             yield f"127.0.0.1:{port}", server.pid
         finally:
             end(server)
+
+
+@contextlib.contextmanager
+def nginx_tls(machine, listens):
+    """The same over TLS; its certificate is what every client that is started meanwhile trusts."""
+    with nginx(machine, listens) as (address, pid):
+        command = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        os.environ["SSL_CERT_FILE"] = command[command.index(b"-p") + 1].decode() + "/server.pem"
+        try:
+            yield address.replace("127.0.0.1", "localhost"), pid
+        finally:
+            del os.environ["SSL_CERT_FILE"]
+
+
+def make_certificate(folder):
+    try:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                        "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                        "-keyout", f"{folder}/server.key", "-out", f"{folder}/server.pem"],
+                       check=True, capture_output=True)
+    except FileNotFoundError as error:
+        raise Missing("openssl is not installed") from error
 
 
 def small_json(machine):
@@ -94,12 +121,12 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def wait_until_open(server, port):
-    for _ in range(500):
+def wait_until_open(server, port, seconds=5):
+    for _ in range(100 * seconds):
         if server.poll() is not None:
-            raise Failed("nginx ended: " + server.stderr.read().strip()[-200:])
+            raise Failed(f"{server.args[0]} ended: " + server.stderr.read().strip()[-200:])
         with contextlib.suppress(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return
         time.sleep(0.01)
-    raise Failed("nginx did not open its port")
+    raise Failed(f"{server.args[0]} did not open its port")

@@ -50,7 +50,7 @@ def figure_record(measured, figure):
         record["best_peer"] = best
         if ours is not None:
             record["ratio"] = compare(figure, ours, peers[best])
-    if ours is not None:
+    if ours is not None and figure.reached is not None:
         try:
             record["reached"] = bool(figure.reached(ours, medians))
             if record["limit"] is not None:

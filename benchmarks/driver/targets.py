@@ -3,6 +3,7 @@
 import re
 import subprocess
 
+from background import celery
 import developer
 import orphans
 import servers
@@ -224,9 +225,30 @@ def http_row(work, mode, n, concurrency, figures, python, quick_n=None, slow=())
 
 def sizes(name, n, quick_n, concurrency):
     """Python's keep-alive clients get a twentieth of the requests: they would take half a minute."""
-    if quick_n is not None and name in ("aiohttp", "aiohttp + uvloop"):
+    if quick_n is not None and name in ("aiohttp", "aiohttp + uvloop", "httpx", "requests"):
         return n // 20, concurrency, quick_n // 20
     return n, concurrency, quick_n
+
+
+def https_row(work, mode, listens, python):
+    """Clients against nginx, which answers all of them in the same way."""
+    def measured(name, command):
+        requests, quick = (1000, 500) if name in python else (20_000, 5_000)
+
+        def measure(machine, quick_run):
+            size = size_of(machine, mode, requests, quick, quick_run)
+            with servers.nginx_tls(machine, listens) as (address, _):
+                before, after = command(machine)
+                return machine.run(before + [mode, size, str(machine.size(100, 10)), address] + after)
+        return measure
+
+    commands = {"plait": compiled("http_bench"), "Go": compiled("http_go")}
+    commands |= {name: python_client(name) for name in python}
+    return Row(work, [Contender(name, measured(name, command)) for name, command in commands.items()],
+               [Figure("requests/s", "per_second", ">= Go's",
+                       lambda ours, medians: ours >= medians.get("Go", 0), True),
+                Figure("us of CPU a request", "cpu_us", "<= Go's",
+                       lambda ours, medians: ours <= medians.get("Go", ours))])
 
 
 def wrk(server):
@@ -248,12 +270,7 @@ def server_row():
     def starting(command):
         return lambda machine: servers.listening(command(machine))
 
-    def serve(machine):
-        if not machine.tool.exists():
-            raise Missing("the plait tool is not built")
-        return servers.listening([str(machine.tool), "serve", "--port", "0"])
-
-    contenders = {"plait": serve,
+    contenders = {"plait": starting(lambda machine: machine.program("http_bench") + ["serve"]),
                   "limit": starting(lambda machine: machine.program("http_server")),
                   "nginx": servers.nginx,
                   "Beast": starting(lambda machine: machine.program("http_server_beast")),
@@ -274,18 +291,24 @@ def http():
 
     aiohttp = {"aiohttp": python_client("aiohttp"),
                "aiohttp + uvloop": python_client("aiohttp", "uvloop")}
-    blocking = {"requests": python_client("requests"), "urllib": python_client("urllib")}
+    httpx = {"httpx": python_client("httpx")}
+    requests = {"requests": python_client("requests")}
+    blocking = requests | {"urllib": python_client("urllib")}
     slowest = ("libcurl", "aiohttp", "aiohttp + uvloop")
     return Section("HTTP (one thread unless it says otherwise; CPU and memory are the client's)", [
         http_row("10 x delay 1 s on 10 threads", "threads", 10, 10,
                  [seconds(1.01), microseconds(200)], blocking),
-        http_row("1,000 x delay 1 s", "delay", 1000, 1000, [seconds(1.1), microseconds(40)], aiohttp),
+        http_row("1,000 x delay 1 s", "delay", 1000, 1000, [seconds(1.1), microseconds(40)],
+                 aiohttp | httpx, slow=("httpx",)),
         http_row("10,000 x delay 1 s", "delay", 10_000, 10_000,
                  [seconds(1.4), microseconds(45), Figure("KB each", "kb_each", "<= 5", at_most(5))],
                  aiohttp, slow=slowest),
         http_row("100,000 keep-alive, 100 connections", "keep_alive", 100_000, 100,
                  [Figure("requests/s", "per_second", ">= 100,000", at_least(100_000), True),
-                  microseconds(7)], aiohttp, quick_n=50_000),
+                  microseconds(7)], aiohttp | httpx | requests, quick_n=50_000,
+                 slow=("httpx", "requests")),
+        https_row("20,000 https, 100 connections", "tls", " ssl", ("aiohttp", "httpx")),
+        https_row("20,000 HTTP/2, 100 at once on one connection", "h2", " ssl http2", ("httpx",)),
         server_row(),
     ])
 
@@ -293,6 +316,16 @@ def http():
 # A developer's wait
 
 def startup():
+    def hello(engine):
+        return Row(f"the least program with {engine}", [
+            Contender("plait", developer.hello(engine)),
+            Contender("limit", developer.hello("nothing"), False),  # without a library
+        ], [Figure("MB stripped", "megabytes", "", None), Figure("MB resident", "resident", "", None)])
+
+    def watched_header(name):
+        return Row(f"#include <plait/{name}.hpp> alone", [Contender("plait", developer.header_cost(f"plait/{name}.hpp"))],
+                   [Figure("s it adds", "seconds", "", None)])
+
     def header(name):
         return Row(f"#include <plait/{name}.hpp> alone", [
             Contender("plait", developer.header_cost(f"plait/{name}.hpp")),
@@ -304,22 +337,35 @@ def startup():
             [Contender("plait", developer.test_from_clean, False)],
             [Figure("minutes", "minutes", "<= 15 on 2 cores", at_most(15))]),
         header("threads"), header("coroutines"), header("processes"),
+        *map(watched_header, ("inspect", "net", "http", "celery", "advise", "plait")),
+        *map(hello, ("threads", "coroutines", "processes", "http", "celery")),
         Row("stripped plait tool", [Contender("plait", developer.tool_size, False)],
             [Figure("MB", "megabytes", "<= 5", at_most(5))]),
     ])
 
 
-# Floors that do not exist yet
+# The advisor
 
-def celery():
-    absent = "floor not built yet"
-    return Section("CELERY (the same Redis, against Debian's Celery)", [
-        Absent("enqueue, times Celery", ">= 10 (20 pipelined)", absent),
-        Absent("trivial tasks/s, one at a time / batched", ">= 9,000 / 20,000", absent),
-        Absent("round trip p50, ms", "<= 0.3", absent),
-        Absent("lost after 50 kills", "0", absent),
-        Absent("back after a kill", "<= lease + 5 s", absent),
-    ])
+def regrets():
+    """auto_executor and two fixed widths, all from one run of the program, which takes minutes."""
+    runs = {}
+
+    def measured(kind):
+        def measure(machine, quick):
+            if machine not in runs:
+                size, laps = str(machine.size(3000, 20)), "1"
+                runs[machine] = machine.run(machine.program("auto_bench") + ["regret", size, "2", laps], timeout=900)
+            found = runs[machine]
+            return {key: found[key + kind] for key in ("median", "worst") if key + kind in found}
+        return measure
+
+    kinds = {"plait": "", "plait, all coroutines": "_awaiting", "plait, all blocking": "_blocking",
+             "2 threads": "_two_threads", "64 threads": "_many_threads"}
+    ours = ("plait, all coroutines", "plait, all blocking")
+    return Row("auto_executor against the best of 17 fixed choices, 13 workloads",
+               [Contender(name, measured(kind), False, False) for name, kind in kinds.items()],
+               [Figure("median regret, %", "median", "<= 5", at_most(5), unranked=ours),
+                Figure("worst regret, %", "worst", "<= 15", at_most(15), unranked=ours)])
 
 
 def advisor():
@@ -330,7 +376,13 @@ def advisor():
         Absent("shares within 5 points", "95 % of runs", absent),
         Absent("target slowed by / observer's CPU, %", "<= 1 / <= 1", absent),
         Absent("gain predicted within 20 %", "9 of 10", absent),
-        Absent("auto_executor against the best of 17, %", "<= 5 median, 15 worst", absent),
+        regrets(),
+        Row("idle auto_executor", [Contender("plait", program("auto_bench", "idle"))],
+            [Figure("% of a core", "percent", "0 (<= 0.05)", at_most(0.05))]),
+        Row("submit + get through auto_executor, 1,000,000 empty calls",
+            [Contender("plait", program("auto_bench", "submit_get")),
+             Contender("plait's thread pool", program("threads_bench", "submit_get"))],
+            [Figure("ns a call", "ns_op", "<= 150", at_most(150))]),
     ])
 
 

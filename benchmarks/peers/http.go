@@ -1,7 +1,8 @@
-// Go's net/http as a client. usage: http_go delay|keep_alive|threads N CONCURRENCY HOST:PORT
+// Go's net/http as a client. usage: http_go delay|keep_alive|threads|tls|h2 N CONCURRENCY HOST:PORT
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,17 +18,23 @@ func main() {
 	mode := os.Args[1]
 	n, _ := strconv.Atoi(os.Args[2])
 	concurrency, _ := strconv.Atoi(os.Args[3])
-	path := "/delay/1"
-	if mode == "keep_alive" {
+	path, scheme := "/delay/1", "http://"
+	if mode == "tls" || mode == "h2" {
+		path, scheme = "/get", "https://"
+	} else if mode == "keep_alive" {
 		path = "/get"
 	} else if mode == "delay" {
 		concurrency = n
 	}
 	runtime.GOMAXPROCS(1)
 	syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 1048576, Max: 1048576})
-	url := "http://" + os.Args[4] + path
-	client := &http.Client{Transport: &http.Transport{
-		MaxIdleConns: concurrency, MaxIdleConnsPerHost: concurrency, DisableCompression: true}}
+	url := scheme + os.Args[4] + path
+	transport := &http.Transport{
+		MaxIdleConns: concurrency, MaxIdleConnsPerHost: concurrency, DisableCompression: true}
+	if mode == "tls" { // an empty table: no protocol but HTTP/1.1
+		transport.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
+	}
+	client := &http.Client{Transport: transport}
 
 	before := statusKB("VmHWM")
 	watch := start()
@@ -44,7 +51,7 @@ func main() {
 				}
 				io.Copy(io.Discard, response.Body)
 				response.Body.Close()
-				if response.StatusCode == 200 {
+				if response.StatusCode == 200 && (mode != "h2" || response.ProtoMajor == 2) {
 					atomic.AddInt64(&good, 1)
 				}
 			}

@@ -1,7 +1,7 @@
 """Python's HTTP clients. usage: http_client.py MODE N CONCURRENCY HOST:PORT CLIENT [uvloop]
 
-CLIENT is aiohttp (without its default limit of 100 connections) for the modes delay and keep_alive,
-and urllib or requests for the mode threads.
+CLIENT is aiohttp or httpx (without their default limits of 100 connections) for the modes delay, keep_alive and tls,
+httpx for h2 (HTTP/2), requests for keep_alive (one session on one thread), and urllib or requests for the mode threads.
 """
 
 import asyncio
@@ -41,6 +41,33 @@ async def with_aiohttp(mode, name, n, concurrency, url):
     finish(mode, name, n, watch, before_kb, good)
 
 
+async def with_httpx(mode, name, n, concurrency, url):
+    import httpx
+    before_kb = status_kb("VmHWM")
+    watch = Stopwatch()
+    left = iter(range(n))
+    good = 0
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    async with httpx.AsyncClient(limits=limits, timeout=None, http2=mode == "h2") as session:
+        async def fetch():
+            nonlocal good
+            for _ in left:
+                response = await session.get(url)
+                good += response.status_code == 200 and (mode != "h2" or response.http_version == "HTTP/2")
+
+        await asyncio.gather(*(fetch() for _ in range(concurrency)))
+    finish(mode, name, n, watch, before_kb, good)
+
+
+def with_a_session(mode, name, n, url):
+    import requests
+    before_kb = status_kb("VmHWM")
+    watch = Stopwatch()
+    with requests.Session() as session:
+        good = sum(session.get(url).status_code == 200 for _ in range(n))
+    finish(mode, name, n, watch, before_kb, good)
+
+
 def fetch_with(client):
     """A function that fetches a URL and says whether the answer was good."""
     if client == "requests":
@@ -68,14 +95,18 @@ def main():
     n, concurrency = int(n), int(concurrency)
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    url = f"http://{target}" + ("/get" if mode == "keep_alive" else "/delay/1")
+    scheme = "https" if mode in ("tls", "h2") else "http"
+    url = f"{scheme}://{target}" + ("/delay/1" if mode in ("delay", "threads") else "/get")
     if mode == "threads":
         return on_threads(mode, client, n, concurrency, url)
+    if client == "requests":
+        return with_a_session(mode, client, n, url)
     if "uvloop" in sys.argv:
         import uvloop
         uvloop.install()
         client += "_uvloop"
-    return asyncio.run(with_aiohttp(mode, client, n, n if mode == "delay" else concurrency, url))
+    asynchronous = with_httpx if client == "httpx" else with_aiohttp
+    return asyncio.run(asynchronous(mode, client, n, n if mode == "delay" else concurrency, url))
 
 
 if __name__ == "__main__":
