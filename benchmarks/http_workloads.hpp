@@ -3,6 +3,8 @@
 //   threads     n blocking requests of /delay/1 on as many threads as `workers` says
 //   delay       n requests of /delay/1 at once, each on a new connection, on one thread
 //   keep_alive  n requests of /get over `workers` connections, on one thread
+//   tls         the same over TLS, with HTTP/1.1      h2   `workers` at a time on one HTTP/2 connection
+//               (the server's certificate is in SSL_CERT_FILE)
 #pragma once
 
 #include <thread>

@@ -1,12 +1,19 @@
+# What a program that was linked with shared libraries asks for: before 1.0 a minor version may change the ABI too.
+if(PROJECT_VERSION_MAJOR EQUAL 0)
+  set(plait_soversion 0.${PROJECT_VERSION_MINOR})
+else()
+  set(plait_soversion ${PROJECT_VERSION_MAJOR})
+endif()
+
 # plait_floor(NAME SOURCES a.cpp ... [DEPENDS floor ...] [PRIVATE lib ...])
-# One static library, plait::NAME, that links the floors it names publicly and other libraries privately.
+# One library, plait::NAME, that links the floors it names publicly and other libraries privately.
 function(plait_floor name)
   cmake_parse_arguments(floor "" "" "SOURCES;DEPENDS;PRIVATE" ${ARGN})
   add_library(plait_${name} ${floor_SOURCES})
   add_library(plait::${name} ALIAS plait_${name})
   set_target_properties(plait_${name} PROPERTIES EXPORT_NAME ${name} OUTPUT_NAME plait_${name}
-                        POSITION_INDEPENDENT_CODE ON CXX_EXTENSIONS OFF
-                        VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+                        POSITION_INDEPENDENT_CODE ON CXX_EXTENSIONS OFF DEFINE_SYMBOL ""
+                        VERSION ${PROJECT_VERSION} SOVERSION ${plait_soversion})
   target_compile_features(plait_${name} PUBLIC cxx_std_20)
   target_include_directories(plait_${name}
     PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>

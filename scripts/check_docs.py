@@ -8,6 +8,8 @@ A C++ block stands under a line `<!-- from PATH -->` and is, apart from its inde
 which the build compiles. A relative link names a file or folder of the tree, and so does a header's or a
 source's "See docs/..." or "Example: examples/...".
 
+Where there is a docs/errors.md, it names every error class of the public headers.
+
 docs/*-test-cases.md holds another project's tests beside ours. Each `Suite.Name` there is a test of tests/ or
 include/plait/testing, of the file that it links to if it does; a check of the conformance suite is `Conformance.Name`. A row
 whose first cell names a `test_...` names such a test in its last cell, or says "does not apply: ..." or "not yet: ...".
@@ -26,6 +28,7 @@ DEFINITION = re.compile(r"\[([\w-]+)\]: ([^#\s]+)")
 TEST = re.compile(r"\b(?:TYPED_)?TEST(?:_F|_P)?\(\s*(\w+),\s*(\w+)\s*\)")
 CONFORMANCE = re.compile(r'\bcheck\{\s*"(\w+)"')
 NAMED = re.compile(r"`([A-Z]\w*\.[A-Z]\w*)`(?:\]\[([\w-]+)\]|\]\(([^)#\s]+)\))?")
+ERROR = re.compile(r"^class (\w+)(?: final)? : public (?:[\w:]*error|std::exception|task_error|broken_executor)\b", re.MULTILINE)
 EXCUSE = re.compile(r"\b(?:does not apply|not yet): \w", re.IGNORECASE)
 
 
@@ -114,6 +117,20 @@ def check_code(root, file):
     ]
 
 
+def check_errors(root):
+    """Every error class of the public headers that docs/errors.md, if there is one, does not name."""
+    page = root / "docs/errors.md"
+    if not page.is_file():
+        return []
+    named = set(re.findall(r"\w+", page.read_text(encoding="utf-8")))
+    return [
+        f"{path.relative_to(root).as_posix()}: defines {name}, which docs/errors.md does not name"
+        for path in sorted((root / "include").rglob("*.hpp"))
+        for name in ERROR.findall(path.read_text(encoding="utf-8"))
+        if name not in named
+    ]
+
+
 def check_tree(root):
     documents = sorted([*root.glob("*.md"), *root.glob("docs/**/*.md")])
     found = []
@@ -121,6 +138,7 @@ def check_tree(root):
         for path in sorted((root / folder).rglob("*.[ch]pp")):
             name = path.relative_to(root).as_posix()
             found += [f"{name}:{line}: {text}" for line, text in check_code(root, name)]
+    found += check_errors(root)
     tests = tests_of(root)
     for document in documents:
         name = document.relative_to(root).as_posix()
@@ -136,8 +154,11 @@ TREE = {
     "docs/page.md": "",
     "tests/pool_test.cpp": "TEST_F(Pool,\n       Works) {}\n",
     "tests/suite.hpp": 'check{"Ends", ends},\n',
+    "docs/errors.md": "known_error",
 }
 SAMPLES = [  # a file, its text, and a part of the message that it must provoke ("" for none)
+    ("include/plait/errors.hpp", "class known_error : public error {};\nclass other {};\n", None),
+    ("include/plait/errors.hpp", "class lost : public net::coded_error {\n", "defines lost, which docs/errors.md"),
     ("docs/page.md", "<!-- from code.cpp -->\n```cpp\nint b;\n  int c;\n```\n", ""),
     ("docs/page.md", "[the code](../code.cpp#L1) and [elsewhere](https://example.org/x)\n", ""),
     ("docs/page.md", "```sh\n./run\n```\n", ""),

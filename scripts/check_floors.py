@@ -17,7 +17,7 @@ UMBRELLA = "plait"
 SUFFIXES = {".hpp", ".cpp", ".h", ".S"}
 
 # Floors whose public headers show neither the platform nor a dependency.
-PORTABLE = {"core", "inspect", "threads", "coroutines", "net", "http"}
+PORTABLE = {"core", "inspect", "threads", "coroutines", "net", "http", "celery", "advise"}
 PLATFORM = re.compile(
     r"(sys|netinet|arpa|linux|asm|net|boost|cereal|nlohmann|openssl|CLI|fmt|nghttp2|event|uv|curl|brotli)/"
     r"|(unistd|fcntl|pthread|poll|signal|sched|spawn|netdb|dlfcn|sqlite3|zlib|zstd|uv|fmt|ucontext|semaphore)\.h$"

@@ -5,12 +5,15 @@
 # What the libraries and the tool are built with.
 build_packages=(g++ cmake ninja-build ccache libboost-dev libcereal-dev nlohmann-json3-dev
                 libcli11-dev libfmt-dev libssl-dev zlib1g-dev libbrotli-dev
-                libzstd-dev)
+                libzstd-dev libnghttp2-dev libsqlite3-dev)
 # What the tests need on top: among it the real httpbin behind gunicorn, which the examples meet.
 test_packages=("${build_packages[@]}" libgtest-dev googletest python3 gunicorn python3-gevent
-               python3-httpbin openssl nginx-light)
+               python3-httpbin python3-celery python3-flask openssl nginx-light redis-server libhiredis-dev
+               rabbitmq-server)
+# What the documents need to become a site.
+docs_packages=(mkdocs mkdocs-material doxygen python3)
 # What the checks around the tests need. The sanitizers' libraries come with g++.
-ci_packages=("${test_packages[@]}" clang-format git)
+ci_packages=("${test_packages[@]}" "${docs_packages[@]}" clang-format git pkgconf dpkg-dev file binutils)
 
 # install_missing PACKAGE...: installs those that are not there. As root, or through sudo when it asks for no
 # password; where neither works it prints the line that somebody who may do so has to run, and fails.

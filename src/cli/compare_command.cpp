@@ -17,6 +17,7 @@
 #include "cli/interruption.hpp"
 #include "cli/progress_display.hpp"
 #include "cli/reports.hpp"
+#include "cli/standard_output.hpp"
 
 namespace plait::cli {
 namespace {
@@ -74,18 +75,6 @@ void write_html(const std::string& path, const std::string& text) {
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   file << text;
   if (!file.flush()) refuse(fmt::format("cannot write {}: {}", path, std::strerror(errno)));
-}
-
-void write_stdout(const std::string& text) {
-  std::size_t written = 0;
-  while (written < text.size()) {
-    const ssize_t n = write(STDOUT_FILENO, text.data() + written, text.size() - written);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0)
-      refuse(fmt::format("cannot write to standard output: {}; send it to a file or a terminal",
-                         std::strerror(errno)));
-    written += static_cast<std::size_t>(n);
-  }
 }
 
 // One request before the long run: a server that is not there is a mistake in --url.
@@ -166,9 +155,9 @@ exit_status compare(const compare_options& options) {
   const comparison c = measure_all(options);
   trace.reset();
   if (!options.html.empty()) write_html(options.html, html_report(c));
-  write_stdout(options.format == compare_options::output::json
-                   ? json_report(c).dump(2) + "\n"
-                   : text_report(c, terminal::of(STDOUT_FILENO)));
+  write_out(options.format == compare_options::output::json
+                ? json_report(c).dump(2) + "\n"
+                : text_report(c, terminal::of(STDOUT_FILENO)));
   if (c.failures.empty()) return exit_status::ok;
   const std::string more =
       c.failures.size() == 1 ? ""

@@ -2,12 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdint>
+
+#include "plait/advise/recommend.hpp"
+
 namespace plait::cli {
 namespace {
 
-// Above it a program computes more than it waits.
+// Below it a CPU waits for most of the time.
 constexpr double cpu_bound_share = 0.5;
-constexpr std::size_t most_requests_for_threads = 100;
 
 measured_run read_run(const outcomes& results, const std::string& key) {
   measured_run run;
@@ -51,30 +55,22 @@ measured_run read_python(const python_interpreter& python, const outcomes& resul
   return run;
 }
 
-// The article's decision framework, on what was measured.
-decision decide_requests(const measured_run& run, std::size_t count) {
+// What the decision framework makes of calls that were measured, `together` of them under way at once.
+decision decide(const measured_run& run, std::size_t together) {
   decision d;
   d.made = run.ran;
-  d.io = run.cpu_share() < cpu_bound_share;
-  if (!d.io) {
-    d.model = "threads";
-    d.rule = "crunching numbers -> multiprocessing";
-  } else if (count <= most_requests_for_threads) {
-    d.model = "threads";
-    d.rule = "10-100 HTTP requests -> threading";
-  } else {
-    d.model = "coroutines";
-    d.rule = "1,000+ concurrent connections -> asyncio";
-  }
-  return d;
-}
-
-decision decide_primes(const measured_run& run) {
-  decision d;
-  d.made = run.ran;
-  d.io = run.cpu_share() < cpu_bound_share;
-  d.model = "threads";
-  d.rule = d.io ? "10-100 HTTP requests -> threading" : "crunching numbers -> multiprocessing";
+  if (!run.ran) return d;
+  const double count = double(std::max<std::size_t>(run.count, 1));
+  const double each = run.seconds * double(together) / count, cpu = run.cpu_seconds / count;
+  // While a CPU is busy, what a call does not compute it waits for a CPU.
+  const double wait = run.cpu_share() < cpu_bound_share ? std::max(0.0, each - cpu) : 0;
+  const auto span = [](double seconds) { return duration(std::int64_t(1e9 * seconds)); };
+  const auto& row =
+      framework_row_of({.cpu = span(cpu), .waits = {.network = span(wait)}, .calls = run.count});
+  d.io = row.id != framework_row::kind::number_crunching;
+  d.model = row.in_native_code == execution_model::event_loop ? "coroutines"
+                                                              : to_text(row.in_native_code);
+  d.rule = std::string(row.question) + " -> " + row.answer;
   return d;
 }
 
@@ -116,7 +112,8 @@ workload read_few_requests(const comparison_plan& plan, const python_interpreter
     e.ran = ran;
     e.plait = read_run(results, "plait/" + e.id);
     e.python = read_python(python, results, e.id);
-    e.verdict = decide_requests(e.plait, plan.requests);
+    const bool threaded = !w.experiments.empty();
+    e.verdict = decide(e.plait, threaded ? plan.requests : 1);
     e.verdict.why = shares(e.plait);
     w.experiments.push_back(std::move(e));
   }
@@ -130,7 +127,7 @@ workload read_few_requests(const comparison_plan& plan, const python_interpreter
   threads.title = fmt::format("on {} threads", plan.requests);
   threads.article_seconds = 1.1;
   threads.target = check_time(plan, threads.plait, 1.05, "<= 1.05 s");
-  w.verdict = decide_requests(sequential.plait, plan.requests);
+  w.verdict = sequential.verdict;
   return w;
 }
 
@@ -149,7 +146,7 @@ workload read_many_requests(const comparison_plan& plan, const python_interprete
   e.article_seconds = 2.0;
   if (plan.quick || plan.connections != 1000) e.article_note = "for 1,000 of 1 s";
   e.target = check_connections(plan, e.plait);
-  e.verdict = decide_requests(e.plait, plan.connections);
+  e.verdict = decide(e.plait, plan.connections);
   e.verdict.why = shares(e.plait);
   w.verdict = e.verdict;
   w.experiments.push_back(std::move(e));
@@ -193,14 +190,14 @@ workload read_primes(const comparison_plan& plan, const machine_facts& machine,
     e.ran = fmt::format("numbers * {}, best of {} rounds", plan.prime_copies, plan.rounds);
     e.plait = read_run(results, "plait/" + e.id);
     e.python = read_python(python, results, e.id);
-    e.verdict = decide_primes(e.plait);
+    e.verdict = decide(e.plait, w.experiments.empty() ? 1 : machine.cpus);
     e.verdict.why = shares(e.plait);
     w.experiments.push_back(std::move(e));
   }
   for (std::size_t i = 1; i < w.experiments.size(); ++i)
     w.experiments[i].target =
         check_speed_up(plan, machine, w.experiments[0].plait, w.experiments[i].plait);
-  w.verdict = decide_primes(w.experiments[0].plait);
+  w.verdict = w.experiments[0].verdict;
   return w;
 }
 

@@ -41,10 +41,15 @@ exit_status parse_and_run(int argc, char** argv) {
   tool.footer(footer);
   tool.get_formatter()->column_width(28);
   command_run chosen;
+  add_advise_command(tool, chosen);
   add_compare_command(tool, chosen);
   add_fetch_command(tool, chosen);
   add_serve_command(tool, chosen);
   add_ps_commands(tool, chosen);
+  add_worker_command(tool, chosen);
+  add_queue_command(tool, chosen);
+  add_completion_command(tool, chosen);
+  add_manual_command(tool, chosen);
   add_measure_command(tool, chosen);
   const auto is_named = [&](const CLI::App* command) { return command->check_name(argv[1]); };
   if (argc > 1 && argv[1][0] != '-' && tool.get_subcommands(is_named).empty())

@@ -7,6 +7,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/running_program.hpp"
+#include "cli/standard_output.hpp"
 #include "cli/task_tree.hpp"
 
 namespace plait::cli {
@@ -16,12 +17,6 @@ struct ps_options {
   int pid = 0;
   enum class output { text, json } format = output::text;
 };
-
-void print(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-    throw complaint(exit_status::usage,
-                    "cannot write to standard output; send it to a file or a terminal");
-}
 
 exit_status list_programs(const ps_options& options) {
   std::vector<nlohmann::json> reports;
@@ -33,11 +28,11 @@ exit_status list_programs(const ps_options& options) {
     }
   }
   if (options.format == ps_options::output::json) {
-    print(nlohmann::json(reports).dump(2) + "\n");
+    write_out(nlohmann::json(reports).dump(2) + "\n");
   } else if (reports.empty()) {
-    print("no program with a door runs; start one with PLAIT_INSPECT=1 in its environment\n");
+    write_out("no program with a door runs; start one with PLAIT_INSPECT=1 in its environment\n");
   } else {
-    print(program_table(reports, terminal::of(STDOUT_FILENO)));
+    write_out(program_table(reports, terminal::of(STDOUT_FILENO)));
   }
   return exit_status::ok;
 }
@@ -47,8 +42,9 @@ using renderer = std::string (*)(const nlohmann::json&, const terminal&);
 exit_status show_program(const ps_options& options, renderer render) {
   nlohmann::json report = ask_program(options.pid);
   add_source_lines(report);
-  print(options.format == ps_options::output::json ? report.dump(2) + "\n"
-                                                   : render(report, terminal::of(STDOUT_FILENO)));
+  write_out(options.format == ps_options::output::json
+                ? report.dump(2) + "\n"
+                : render(report, terminal::of(STDOUT_FILENO)));
   return exit_status::ok;
 }
 

@@ -1,4 +1,4 @@
-// plait serve: the embedded HTTP server alone, until SIGINT or SIGTERM.
+// plait serve: the embedded HTTP server alone, with httpbin's pages or a folder's files, until SIGINT or SIGTERM.
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -20,6 +20,7 @@
 #include "plait/coroutines.hpp"
 #include "plait/http/httpbin.hpp"
 #include "plait/http/server.hpp"
+#include "plait/http/static_files.hpp"
 #include "plait/threads/cpu_count.hpp"
 
 namespace plait::cli {
@@ -30,6 +31,7 @@ constexpr std::size_t wanted_connections = 20'000;
 constexpr std::size_t other_descriptors = 32;
 
 struct serve_options {
+  std::string folder;  // empty: httpbin's pages
   std::uint16_t port = 0;
   std::string address = "127.0.0.1";
   std::size_t connections = wanted_connections;
@@ -53,6 +55,15 @@ class end_signal {
   int fd_;
 };
 
+http::server::handler pages_of(const serve_options& options) {
+  if (options.folder.empty()) return http::httpbin();
+  try {
+    return http::static_files(options.folder, {.folders = http::folder_page::listed});
+  } catch (const http::error& e) {
+    throw complaint(exit_status::usage, e.what());
+  }
+}
+
 // A server for each loop, all on one port; the kernel deals out the connections.
 std::vector<http::server> bind_servers(const serve_options& options, std::size_t loops) {
   const auto limit = raise_descriptor_limit(options.connections + other_descriptors * loops);
@@ -65,9 +76,10 @@ std::vector<http::server> bind_servers(const serve_options& options, std::size_t
       .max_connections = std::max<std::size_t>(1, std::min(options.connections, room) / loops),
       .drain = std::chrono::seconds(1)};
   std::vector<http::server> servers;
+  const auto answer = pages_of(options);
   try {
     for (std::size_t i = 0; i < loops; ++i) {
-      servers.emplace_back(wanted, http::httpbin());
+      servers.emplace_back(wanted, answer);
       wanted.port = servers.front().port();
     }
     return servers;
@@ -121,9 +133,13 @@ exit_status serve(const serve_options& options) {
 
 void add_serve_command(CLI::App& tool, command_run& chosen) {
   auto options = std::make_shared<serve_options>();
-  auto* command = tool.add_subcommand(
-      "serve",
-      "Run the embedded HTTP server: /get /delay/SECONDS /bytes/N /status/CODE /redirect/N");
+  auto* command = tool.add_subcommand("serve",
+                                      "Run the embedded HTTP server: a folder's files, or /get "
+                                      "/delay/SECONDS /bytes/N /status/CODE "
+                                      "/redirect/N");
+  command->add_option(
+      "folder", options->folder,
+      "Folder whose files to serve, with lists of names; without it: httpbin's pages");
   command->add_option("--port", options->port, "Port to listen on; 0 takes a free one")
       ->capture_default_str();
   command

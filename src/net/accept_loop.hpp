@@ -47,9 +47,10 @@ std::optional<int> try_accept_from(int listener, sockaddr* peer, socklen_t* size
   }
 }
 
-// ready() is the listener's readiness, made at the first call; try_accept() the next stream, if any.
-template <class Stream, class Ready, class TryAccept>
-task<Stream> accept_from(Ready ready, TryAccept try_accept) {
+// ready() is the listener's readiness, made at the first call; try_accept() the next stream, if any;
+// make_room() true if descriptors will be free at once.
+template <class Stream, class Ready, class TryAccept, class MakeRoom>
+task<Stream> accept_from(Ready ready, TryAccept try_accept, MakeRoom make_room) {
   constexpr duration first_pause = std::chrono::milliseconds(10);
   constexpr duration longest_pause = std::chrono::seconds(1);
   ready();
@@ -64,6 +65,7 @@ task<Stream> accept_from(Ready ready, TryAccept try_accept) {
       scarce = true;
     }
     if (scarce) {
+      if (make_room()) pause = first_pause;
       co_await sleep(pause);
       pause = std::min(2 * pause, longest_pause);
     } else {

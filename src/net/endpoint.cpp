@@ -3,7 +3,9 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include <charconv>
 #include <cstring>
+#include <iterator>
 
 namespace plait::net {
 
@@ -47,7 +49,14 @@ std::string endpoint::address() const {
   } else if (any.sin6_family == AF_INET) {
     sockaddr_in v4{};
     std::memcpy(&v4, storage_, sizeof v4);
-    inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
+    // By hand: glibc's inet_ntop prints the four numbers with sprintf.
+    const auto* numbers = reinterpret_cast<const unsigned char*>(&v4.sin_addr);
+    char* end = text;
+    for (int i = 0; i < 4; ++i) {
+      if (i != 0) *end++ = '.';
+      end = std::to_chars(end, std::end(text), numbers[i]).ptr;
+    }
+    *end = 0;
   }
   return text;
 }

@@ -10,6 +10,7 @@
 #include "net/accept_loop.hpp"
 #include "net/failures.hpp"
 #include "net/socket_options.hpp"
+#include "plait/net/serve.hpp"
 
 namespace plait::net {
 
@@ -61,7 +62,9 @@ task<tcp_stream> tcp_listener::accept() {
         if (!socket_->ready) socket_->ready.emplace(socket_->fd);
         return *socket_->ready;
       },
-      [this] { return try_accept(); });
+      [this] { return try_accept(); },
+      // Some at once, so that not every one of many costs a pause.
+      [this] { return server_ != nullptr && server_->want_room(16) != 0; });
 }
 
 }  // namespace plait::net

@@ -38,6 +38,11 @@ void apply(int fd, const tcp_options& options) noexcept {
     set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, seconds(options.keepalive->interval));
     set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, std::clamp(options.keepalive->probes, 1, 127));
   }
+  if (options.user_timeout > duration::zero()) {
+    const auto whole = std::chrono::ceil<std::chrono::milliseconds>(
+        std::min<duration>(options.user_timeout, std::chrono::hours(24)));
+    set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(whole.count()));
+  }
   if (options.receive_buffer_bytes != 0)
     set_option(fd, SOL_SOCKET, SO_RCVBUF, bytes(options.receive_buffer_bytes));
   if (options.send_buffer_bytes != 0)

@@ -29,6 +29,20 @@ int make_socket(const endpoint& to, const tcp_options& options) {
   return fd;
 }
 
+task<tcp_stream> connect_to_one_of(std::vector<endpoint> addresses, std::string whom,
+                                   connect_options options) {
+  const auto attempt = [options](endpoint to) { return tcp_stream::connect(to, options); };
+  eyeballs<tcp_stream, decltype(attempt)> race(std::move(whom), options.attempt_delay, attempt);
+  co_return co_await race.connect(std::move(addresses));
+}
+
+task<tcp_stream> connect_by_name(std::string host, std::uint16_t port, connect_options options) {
+  auto addresses = co_await resolve(host, port);
+  if (addresses.size() == 1) co_return co_await tcp_stream::connect(addresses.front(), options);
+  co_return co_await connect_to_one_of(std::move(addresses), host + ":" + std::to_string(port),
+                                       options);
+}
+
 }  // namespace
 
 tcp_stream tcp_stream::adopt(int fd, const endpoint& peer) {
@@ -47,6 +61,7 @@ task<tcp_stream> tcp_stream::connect(endpoint to, connect_options options) {
   }
   tcp_stream stream = adopt(fd, to);
   if (under_way) {
+    stream.socket().not_readable();  // so that nobody tries before the loop has heard of something
     stream.socket().not_writable();
     co_await stream.writable();
     code = pending_error(fd);
@@ -55,13 +70,11 @@ task<tcp_stream> tcp_stream::connect(endpoint to, connect_options options) {
   co_return stream;
 }
 
+// What is an address already needs neither a look-up nor the frames for one.
 task<tcp_stream> tcp_stream::connect(std::string host, std::uint16_t port,
                                      connect_options options) {
-  auto addresses = co_await resolve(host, port);
-  const auto attempt = [options](endpoint to) { return connect(to, options); };
-  eyeballs<tcp_stream, decltype(attempt)> race(host + ":" + std::to_string(port),
-                                               options.attempt_delay, attempt);
-  co_return co_await race.connect(std::move(addresses));
+  if (const auto address = endpoint::parse(host, port)) return connect(*address, options);
+  return connect_by_name(std::move(host), port, options);
 }
 
 plait::detail::readiness& tcp_stream::socket() const {

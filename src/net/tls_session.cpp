@@ -14,7 +14,8 @@
 namespace plait::net::detail {
 namespace {
 
-constexpr std::size_t record = 16384;  // the most plain bytes that one record holds
+constexpr std::size_t record = 16384;           // the most plain bytes that one record holds
+constexpr std::size_t one_read = record + 512;  // with what is around them
 
 // The host names and addresses that a certificate is for, as a person reads them.
 std::string names_in(const X509* certificate) {
@@ -237,21 +238,61 @@ task<> tls_session::flush(std::shared_ptr<tls_session> self) {
 task<> tls_session::fill(std::shared_ptr<tls_session> self) {
   // What reading gave cause to send goes first; if somebody sends just now, he sends that too.
   if (self->has_output() && self->output_.available() != 0) co_await flush(self);
-  if (self->incoming_.empty()) self->incoming_.resize(record + 512);
   if (self->closed) throw cancelled_error();
+  if (self->transport.tries()) {
+    do {
+      co_await self->transport.readable();
+      if (self->closed) throw cancelled_error();
+    } while (self->failure == nullptr && !self->take_in());
+    co_return;
+  }
+  if (self->incoming_.empty()) self->incoming_.resize(one_read);
   const std::size_t got = co_await self->transport.read_some(self->incoming_);
-  if (got != 0) {
-    BIO_write(self->in_, self->incoming_.data(), static_cast<int>(got));
-    self->starved_ = false;
-  } else if (!self->shaken_) {
-    self->failure = std::make_exception_ptr(
-        tls_error(self->name + " closed the connection during the handshake: does it speak TLS on "
-                               "this port?"));
+  self->took_in(std::string_view(self->incoming_).substr(0, got));
+}
+
+// None: the end.
+void tls_session::took_in(std::string_view bytes) {
+  if (!bytes.empty()) {
+    BIO_write(in_, bytes.data(), static_cast<int>(bytes.size()));
+    starved_ = false;
+  } else if (!shaken_) {
+    failure = std::make_exception_ptr(tls_error(
+        name + " closed the connection during the handshake: does it speak TLS on this port?"));
   } else {
-    self->failure = std::make_exception_ptr(truncated_stream(
-        "the connection with " + self->name +
+    failure = std::make_exception_ptr(truncated_stream(
+        "the connection with " + name +
         " ended without TLS's end: what was read may be cut short, by a fault or by an attacker"));
   }
+}
+
+// Into one buffer of the thread, whose bytes OpenSSL copies at once.
+bool tls_session::take_in() {
+  if (failure != nullptr || transport.silent()) return false;
+  thread_local const std::unique_ptr<char[]> buffer(new char[one_read]);
+  const auto got = transport.try_read({buffer.get(), one_read});
+  if (got) took_in({buffer.get(), *got});
+  return got.has_value();
+}
+
+bool tls_session::silent() {
+  if (starved_ && transport.silent()) return !ended_ && failure == nullptr;
+  do {
+    if (ended_ || failure != nullptr) return false;
+    ERR_clear_error();
+    char byte = 0;
+    std::size_t n = 0;
+    const int done = SSL_peek_ex(ssl.get(), &byte, 1, &n);
+    if (done == 1) return false;
+    const int why = SSL_get_error(ssl.get(), done);
+    if (why == SSL_ERROR_ZERO_RETURN) return false;
+    if (why != SSL_ERROR_WANT_READ) {
+      note_failure("reading");
+      return false;
+    }
+    starved_ = true;
+  } while (take_in());
+  return true;
 }
 
 task<> tls_session::fail(std::shared_ptr<tls_session> self) {

@@ -44,6 +44,10 @@ struct tls_session {
   bool has_output() const noexcept {
     return sent_ < sending_.size() || BIO_ctrl_pending(out_) != 0;
   }
+  // Takes in what the transport has already. False if that is nothing.
+  bool take_in();
+  // Nothing has come but TLS's own messages.
+  bool silent();
   // Nothing more can be decrypted before more has come.
   bool starved() const noexcept { return starved_; }
   void check_writable() const;
@@ -65,6 +69,7 @@ struct tls_session {
 
  private:
   void note_failure(const char* doing);
+  void took_in(std::string_view bytes);
   std::string explain(const X509* certificate, int code) const;
 
   std::shared_ptr<tls_settings> settings_;
@@ -72,7 +77,7 @@ struct tls_session {
   semaphore output_{1};                 // who may give `sending_` to the transport
   std::string sending_;
   std::size_t sent_ = 0;
-  std::string incoming_;
+  std::string incoming_;   // where a transport reads that needs a buffer to wait
   std::string complaint_;  // about the other end's certificate
   role side_;
   bool shaken_ = false, starved_ = true, ended_ = false, ended_writing_ = false;

@@ -109,7 +109,8 @@ task<> tls_stream::readable() { return wait_readable(open()); }
 task<> tls_stream::writable() { return tls_session::flush(open()); }
 
 std::optional<std::size_t> tls_stream::try_read(std::span<char> into) {
-  const auto got = open()->decrypt(into);
+  auto got = open()->decrypt(into);
+  while (!got && session_->failure == nullptr && session_->take_in()) got = session_->decrypt(into);
   if (!got && session_->failure != nullptr) std::rethrow_exception(session_->failure);
   return got;
 }
@@ -131,6 +132,15 @@ void tls_stream::close() noexcept {
 
 bool tls_stream::is_open() const noexcept {
   return session_ != nullptr && session_->transport.is_open();
+}
+
+bool tls_stream::silent() const noexcept {
+  if (!is_open()) return false;
+  try {
+    return session_->silent();
+  } catch (const std::exception&) {  // the transport is broken
+    return false;
+  }
 }
 
 std::string tls_stream::alpn() const {

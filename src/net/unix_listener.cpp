@@ -117,7 +117,7 @@ task<unix_stream> unix_listener::accept() {
         if (!socket_->ready) socket_->ready.emplace(socket_->fd);
         return *socket_->ready;
       },
-      [this] { return try_accept(); });
+      [this] { return try_accept(); }, [] { return false; });
 }
 
 }  // namespace plait::net

@@ -239,7 +239,7 @@ class process_engine final : public inspected {
   bool zygote_ready_ = false;
   std::int64_t zygote_deadline_ = 0;
   std::uint64_t nonce_ = 0;
-  unsigned failed_starts_ = 0;
+  unsigned failed_starts_ = 0, idle_deaths_ = 0;  // in a row
   std::unique_ptr<control_groups> groups_;
   std::uint64_t last_number_ = 0;          // of a worker
   std::uint64_t out_of_memory_kills_ = 0;  // accounted for

@@ -100,13 +100,14 @@ void process_engine::judge(seat& s, int status, bool supervisor_died,
                            std::vector<failure>& failures) {
   std::vector<remote_job*> victims;
   remote_job* sentenced = nullptr;
-  bool again = false, was_told_to_leave = false, enclosed = false;
+  bool again = false, was_told_to_leave = false, enclosed = false, had_nothing_to_do = false;
   sentence why = sentence::none;
   const worker_life life = s.shared->life.load(std::memory_order_seq_cst);
   const std::uint32_t first_not_begun = s.shared->next.load(std::memory_order_relaxed);
   {
     wake_list wakes;
     const std::lock_guard hold(mutex_);
+    had_nothing_to_do = s.placed == s.harvested.load(std::memory_order_relaxed);
     enclosed = is_enclosed(s);
     why = std::exchange(s.condemned, sentence::none);
     if (why == sentence::none && life == worker_life::overwritten) why = sentence::overwrote;
@@ -145,7 +146,11 @@ void process_engine::judge(seat& s, int status, bool supervisor_died,
   }
   if (!victims.empty() || sentenced != nullptr || again || s.proven || was_told_to_leave ||
       enclosed) {
-    failed_starts_ = 0;
+    failed_starts_ = idle_deaths_ = 0;
+  } else if (life == worker_life::ready && had_nothing_to_do) {
+    // It had started, and whoever killed it lost no call by it. Those that always die are not
+    // started in a hurry.
+    if (++idle_deaths_ >= max_failed_starts) start_pause_until_ = monotonic_ns() + retry_pause_ns;
   } else if (!supervisor_died && s.pid != 0) {
     const bool refused = life == worker_life::limits_refused;
     count_failed_start(start_failure(s, status, life),

@@ -2,6 +2,7 @@
 #include <iostream>
 #include <string>
 
+#include <plait/advise.hpp>
 #include <plait/coroutines.hpp>
 #include <plait/http.hpp>
 #include <plait/processes.hpp>
@@ -31,5 +32,6 @@ int main() {
   plait::process_pool_executor processes;
   const int answer = plait::run(on_the_loop(threads, processes));
   std::cout << "threads, processes and coroutines: " << answer << '\n';
+  std::cout << "advice: " << plait::recommend({.cpu = plait::duration(1000), .calls = 100}) << '\n';
   return answer == 42 && refused() ? 0 : 1;
 }

@@ -147,6 +147,19 @@ class AgainstHttpbin(AgainstAServer, unittest.TestCase):
 
 
 class WithoutAServer(unittest.TestCase):
+    def test_celery_background_tasks_come_back_from_a_worker(self):
+        with tempfile.TemporaryDirectory() as folder:
+            url = "sqlite:" + os.path.join(folder, "jobs.db")
+            program = str(EXAMPLES / "example_celery_background_tasks")
+            worker = subprocess.Popen([program, "worker", url], stderr=subprocess.PIPE, preexec_fn=die_with_parent)
+            try:
+                output, _ = run("celery_background_tasks", "send", url)
+                self.assertEqual(output, "5\nValueError: name is empty\n")
+            finally:
+                worker.terminate()
+                worker.communicate(timeout=30)
+            self.assertEqual(worker.returncode, 0)
+
     def test_threads_parallel_for_fills_adds_up_and_fails(self):
         output, _ = run("threads_parallel_for")
         self.assertEqual(output.splitlines(), ["90000", "3.33328e+14", "the last one was out of range"])
@@ -180,6 +193,18 @@ class WithoutAServer(unittest.TestCase):
     def test_coroutines_many_loops_share_a_port(self):
         output, _ = run("coroutines_many_loops")
         self.assertEqual(output, "200 answers of 4 different loops\n")
+
+    def test_http_web_server_answers_its_visitor(self):
+        output, _ = run("http_web_server")
+        self.assertEqual(
+            output,
+            "/sums/10: 200 285\n"
+            "/sums/ten: 404 There is no such page: {n} must be a whole number.\n"
+            "/sums/-1: 422 n is from 0 to 1000000\n"
+            "/nowhere: 404 There is no such page.\n"
+            "/countdown: 200 data: 3\n\ndata: 2\n\ndata: 1\n\n"
+            "/upload: 5000000 bytes from example\n",
+        )
 
     def test_processes_shared_array_is_filled_by_two_and_read_by_a_third(self):
         output, _ = run("processes_shared_array")
@@ -233,6 +258,19 @@ class WithoutAServer(unittest.TestCase):
                 server.terminate()
                 server.wait(timeout=30)
                 server.stdout.close()
+
+    def test_advise_recommend_has_an_answer_for_each_row(self):
+        output, _ = run("advise_recommend")
+        models = re.findall(r"^  C\+\+: +([a-z ]+), \d+ at once", output, re.MULTILINE)
+        self.assertEqual(models, ["threads", "event loop", "threads", "event loop", "background tasks", "pipeline"])
+        self.assertIn("  Python: processes, 4 at once", output)
+
+    def test_advise_auto_executor_tells_waiting_from_computing(self):
+        output, _ = run("advise_auto_executor")
+        waits, computes = output.splitlines()
+        self.assertRegex(waits, r"^400 blocking calls: the bottleneck is I/O\b.* from \d+; known after \d+ call")
+        self.assertRegex(computes, r"^400 blocking calls: the bottleneck is CPU\b")
+        self.assertGreater(int(re.search(r"Chosen: (\d+) threads", waits)[1]), 16)
 
     def test_processes_primes_loses_only_the_task_that_crashed(self):
         output, _ = run("processes_primes")

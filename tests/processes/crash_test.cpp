@@ -11,11 +11,13 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "crash_of.hpp"
+#include "plait/testing/temporary_folder.hpp"
 
 namespace {
 
@@ -131,6 +133,51 @@ TEST(Crash, AnIdleWorkerThatIsKilledCostsNothing) {
       EXPECT_EQ(e.signal(), SIGKILL);
     }
   }
+}
+
+void wait_at_the_gate() {
+  const std::string gate = std::getenv("PLAIT_TEST_GATE");
+  while (access(gate.c_str(), F_OK) != 0) usleep(1000);
+  close(
+      open((gate + "." + std::to_string(getpid())).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+}
+
+char state_of(int pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(file, text);
+  const std::size_t name_ends = text.rfind(')');
+  return name_ends == std::string::npos ? '?' : text.at(name_ends + 2);
+}
+
+// "three workers in a row did not start", although each had started and waited for a call.
+TEST(Crash, WorkersThatAreKilledBeforeTheirFirstCallDoNotBreakThePool) {
+  const plait::testing::temporary_folder folder;
+  const auto wait_until = [](auto holds) {
+    for (int i = 0; i < 10'000 && !holds(); ++i) usleep(1000);
+    return holds();
+  };
+  setenv("PLAIT_TEST_GATE", (folder / "gate").c_str(), 1);
+  process_pool_executor pool{{.max_workers = 1, .initializer = wait_at_the_gate}};
+  for (int i = 0; i < 5; ++i) {
+    auto call = pool.submit(own_pid);
+    ASSERT_TRUE(wait_until([&] { return !pool.worker_pids().empty(); }));
+    const int pid = pool.worker_pids().front();
+    EXPECT_TRUE(call.cancel());
+    std::ofstream(folder / "gate").flush();
+    const std::string passed = folder / ("gate." + std::to_string(pid));
+    ASSERT_TRUE(wait_until([&] { return access(passed.c_str(), F_OK) == 0; }));
+    ASSERT_TRUE(wait_until([&] { return state_of(pid) == 'S'; })) << "it waits for a call";
+    unlink((folder / "gate").c_str());
+    kill(pid, SIGKILL);
+    ASSERT_TRUE(wait_until([&] {
+      const auto now = pool.worker_pids();
+      return now.empty() || now.front() != pid;
+    }));
+  }
+  std::ofstream(folder / "gate").flush();
+  EXPECT_GT(pool.submit(own_pid).get(), 0);
+  unsetenv("PLAIT_TEST_GATE");
 }
 
 TEST(Crash, AKilledSupervisorIsReplacedAndToldApart) {

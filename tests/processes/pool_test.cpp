@@ -251,8 +251,10 @@ TEST(ProcessPool, MaxTasksPerChildReplacesTheWorker) {
   std::map<int, int> runs;
   for (int pid : pool.map([](int) { return getpid(); }, std::vector<int>(30)).to_vector())
     ++runs[pid];
-  EXPECT_EQ(runs.size(), 10u);
-  for (const auto& [pid, n] : runs) EXPECT_EQ(n, 3) << pid;
+  // A call that a worker has not begun may go to its successor, which is up already: then it runs fewer.
+  EXPECT_GE(runs.size(), 10u);
+  EXPECT_LE(runs.size(), 15u);
+  for (const auto& [pid, n] : runs) EXPECT_LE(n, 3) << pid;
 }
 
 // CPython gh-115634: a pool with a task limit hung when calls came one at a time.

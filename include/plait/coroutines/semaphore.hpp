@@ -31,6 +31,7 @@ class semaphore {
 
   class [[nodiscard]] permit {
    public:
+    permit() noexcept = default;  // of none
     permit(permit&& other) noexcept : from_(std::exchange(other.from_, nullptr)) {}
     permit& operator=(permit other) noexcept {
       std::swap(from_, other.from_);
@@ -45,7 +46,7 @@ class semaphore {
    private:
     friend semaphore;
     explicit permit(semaphore& from) noexcept : from_(&from) {}
-    semaphore* from_;
+    semaphore* from_ = nullptr;
   };
 
   class awaiter;

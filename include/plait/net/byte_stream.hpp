@@ -21,6 +21,7 @@
 #include <concepts>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -66,6 +67,12 @@ class any_stream {
     if (stream_ != nullptr) stream_->close();
   }
   bool is_open() const noexcept { return stream_ != nullptr && stream_->is_open(); }
+  // tcp_stream's calls for who holds no buffer while waiting, where `tries()`. Elsewhere nothing is known
+  // to have come without waiting.
+  bool tries() const noexcept { return stream_ != nullptr && stream_->tries(); }
+  bool silent() const noexcept { return stream_ == nullptr || stream_->silent(); }
+  std::optional<std::size_t> try_read(std::span<char> into) { return held().try_read(into); }
+  task<> readable() { return held().readable(); }
 
  private:
   struct interface {
@@ -76,6 +83,10 @@ class any_stream {
     virtual task<> shutdown_write() = 0;
     virtual void close() noexcept = 0;
     virtual bool is_open() const noexcept = 0;
+    virtual bool tries() const noexcept = 0;
+    virtual bool silent() const noexcept = 0;
+    virtual task<> readable() = 0;
+    virtual std::optional<std::size_t> try_read(std::span<char> into) = 0;
   };
   template <class S>
   struct holder final : interface {
@@ -88,6 +99,24 @@ class any_stream {
     task<> shutdown_write() override { return stream.shutdown_write(); }
     void close() noexcept override { stream.close(); }
     bool is_open() const noexcept override { return stream.is_open(); }
+    static constexpr bool has_tries = requires(S & s, std::span<char> into) {
+      { s.silent() } -> std::same_as<bool>;
+      { s.try_read(into) } -> std::same_as<std::optional<std::size_t>>;
+      s.readable();
+    };
+    bool tries() const noexcept override { return has_tries; }
+    bool silent() const noexcept override {
+      if constexpr (has_tries) return stream.silent();
+      return true;
+    }
+    std::optional<std::size_t> try_read(std::span<char> into) override {
+      if constexpr (has_tries) return stream.try_read(into);
+      return std::nullopt;
+    }
+    task<> readable() override {
+      if constexpr (has_tries) co_await stream.readable();
+      co_return;
+    }
     S stream;
   };
   interface& held() const;  // throws connection_closed if there is none

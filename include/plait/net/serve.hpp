@@ -82,12 +82,12 @@ class served_connection : public plait::detail::child_base {
 //   accepting   until a stop, or until the listener fails
 //   draining    the listener is closed; the connections end, or are stopped after `grace`
 //   ended       when the last connection has gone; the awaiting flow runs on
-class serving final : public plait::detail::child_owner, private plait::detail::timer {
+class serving : public plait::detail::child_owner, private plait::detail::timer {
  public:
   // `what` a connection is, for reports: "a connection of 127.0.0.1:80".
   serving(event_loop& loop, serve_options options, std::string what)
       : loop_(loop), options_(options), what_(std::move(what)), places_(options.max_connections) {}
-  ~serving() = default;
+  virtual ~serving() = default;
 
   // co_await: until all has ended. `accepting` takes places and starts connections for ever.
   class run_awaiter;
@@ -99,6 +99,20 @@ class serving final : public plait::detail::child_owner, private plait::detail::
   bool draining() const noexcept { return draining_; }
   event_loop& loop() const noexcept { return loop_; }
   plait::detail::context& parent() const noexcept { return flow(); }
+
+  // A server that can end connections which nobody needs now says so, and is asked to when one more
+  // waits: before that one has a place, or when there are no descriptors left.
+  virtual bool makes_room() const noexcept { return false; }
+  // Ends at most so many of them; returns how many.
+  virtual std::size_t make_room(std::size_t) noexcept { return 0; }
+  std::size_t want_room(std::size_t most) noexcept {
+    const std::size_t made = make_room(most);
+    room_wanted_ = made == 0;
+    return made;
+  }
+  // Nobody could be spared: the next connection that could stay had better end.
+  bool room_wanted() const noexcept { return room_wanted_; }
+  void room_found() noexcept { room_wanted_ = false; }
 
   std::string waits_for() const override;
   void visit_children(plait::detail::flow_visitor& visitor) const override;
@@ -124,6 +138,7 @@ class serving final : public plait::detail::child_owner, private plait::detail::
   served_connection* first_ = nullptr;
   std::size_t size_ = 0;
   bool draining_ = false;
+  bool room_wanted_ = false;
 };
 
 class serving::run_awaiter {
@@ -156,14 +171,25 @@ inline constexpr int accept_burst = 64;
 
 template <class Listener, class Start>
 task<> accept_all(Listener& listener, serving& scope, Start start) {
+  constexpr bool tells_of_scarcity = requires { listener.serve_for(&scope); };
   struct closer {
     Listener& listener;
-    ~closer() { listener.close(); }
+    ~closer() {
+      listener.close();
+      if constexpr (tells_of_scarcity) listener.serve_for(nullptr);
+    }
   };
   const closer at_the_end{listener};
+  if constexpr (tells_of_scarcity) listener.serve_for(&scope);
   for (int taken = 1;; ++taken) {
-    auto place = co_await scope.places().acquire();
+    semaphore::permit place;
+    if (!scope.makes_room()) place = co_await scope.places().acquire();
     auto stream = co_await listener.accept();
+    if (scope.makes_room()) {
+      if (scope.places().available() == 0) scope.want_room(1);
+      place = co_await scope.places().acquire();
+      scope.room_found();
+    }
     std::exception_ptr error;
     try {
       start(scope, std::move(place), std::move(stream));

@@ -21,6 +21,10 @@
 
 namespace plait::net {
 
+namespace detail {
+class serving;
+}  // namespace detail
+
 struct listen_options {
   // How many connections may wait for accept(); the kernel caps it at net.core.somaxconn.
   int backlog = 4096;
@@ -47,6 +51,8 @@ class tcp_listener {
   std::uint16_t port() const noexcept { return local_.port(); }
   const endpoint& local_endpoint() const noexcept { return local_; }
   void close() noexcept { socket_.reset(); }
+  // For servers: whom to ask for room when there are no descriptors left.
+  void serve_for(detail::serving* server) noexcept { server_ = server; }
 
  private:
   struct listening {
@@ -58,6 +64,7 @@ class tcp_listener {
   explicit tcp_listener(int fd) : socket_(new listening(fd)) {}
   std::optional<tcp_stream> try_accept();
   std::unique_ptr<listening> socket_;
+  detail::serving* server_ = nullptr;
   endpoint local_;
 };
 

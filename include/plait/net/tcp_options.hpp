@@ -26,6 +26,9 @@ struct tcp_options {
   bool no_delay = true;
   // Nothing: a connection whose other end has vanished stays open until something is written.
   std::optional<keepalive_options> keepalive = std::nullopt;
+  // What was sent and is not acknowledged for so long ends the connection (TCP_USER_TIMEOUT).
+  // Zero: after the kernel's many attempts, a quarter of an hour.
+  duration user_timeout = duration::zero();
   // Of the kernel; it doubles them for its own needs. 0: as it sees fit, growing with the speed.
   std::size_t receive_buffer_bytes = 0, send_buffer_bytes = 0;
 };

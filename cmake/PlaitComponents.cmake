@@ -1,0 +1,41 @@
+# Which floors are built: those that PLAIT_COMPONENTS names, and what they stand on. A floor that is not built
+# asks for none of its dependencies and installs no header.
+set(PLAIT_COMPONENTS all CACHE STRING
+    "Floors to build: all, or some of threads;coroutines;processes;net;tls;http;celery;advise")
+
+# Every floor in its order, and all that each stands on.
+set(plait_floors_in_order core inspect threads coroutines processes net tls http celery advise)
+set(plait_needs_core "")
+set(plait_needs_inspect core)
+set(plait_needs_threads core inspect)
+set(plait_needs_coroutines core inspect threads)
+set(plait_needs_processes core inspect threads)
+set(plait_needs_net core inspect threads coroutines)
+set(plait_needs_tls core inspect threads coroutines net)
+set(plait_needs_http core inspect threads coroutines net tls)
+set(plait_needs_celery core inspect threads coroutines processes net tls)
+set(plait_needs_advise core inspect threads coroutines processes)
+
+# The floors to build, in order, into `into`.
+function(plait_resolve_components into)
+  if(PLAIT_COMPONENTS STREQUAL "all")
+    set(${into} ${plait_floors_in_order} PARENT_SCOPE)
+    return()
+  endif()
+  set(wanted ${PLAIT_COMPONENTS})
+  list(TRANSFORM wanted STRIP)
+  foreach(floor IN LISTS wanted)
+    if(NOT floor IN_LIST plait_floors_in_order)
+      list(JOIN plait_floors_in_order ", " known)
+      message(FATAL_ERROR "PLAIT_COMPONENTS: there is no floor '${floor}'; there are: ${known}")
+    endif()
+    list(APPEND wanted ${plait_needs_${floor}})
+  endforeach()
+  set(chosen "")
+  foreach(floor IN LISTS plait_floors_in_order)
+    if(floor IN_LIST wanted)
+      list(APPEND chosen ${floor})
+    endif()
+  endforeach()
+  set(${into} ${chosen} PARENT_SCOPE)
+endfunction()
