@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -25,6 +26,15 @@ int fail(std::string kind, std::string text) {
 unsigned flaky(context& self, unsigned times) {
   if (self.retries() < times) self.retry({.countdown = 0s});
   return self.retries();
+}
+
+// Says that it has begun, and waits until it may end; once more, it ends at once.
+std::atomic<bool> begun = false, gate = false;
+int held(int value) {
+  begun = true;
+  begun.notify_all();
+  gate.wait(false);
+  return value;
 }
 
 // One line in the ledger for each time that a call ran.
@@ -58,6 +68,7 @@ struct threads_worker {
     tasks.task("fail", fail);
     tasks.task("flaky", flaky);
     tasks.task("note", note, {.ignore_result = true});
+    tasks.task("held", held);
     running = std::thread([this] { EXPECT_EQ(works.run(), 0); });
   }
   ~threads_worker() {
@@ -228,10 +239,15 @@ TEST(AmqpServer, ASilentOneIsLeftAndComesBack) {
   app caller({.broker = server.url() + "?heartbeat=1", .backend = "rpc://", .queue = "frozen"});
   const auto remote = caller.task("add", add);
   EXPECT_EQ(soon(remote.delay(1, 1)), 2);
+  const auto running = caller.task("held", held).delay(7);
+  begun.wait(false);
   server.freeze();
+  gate = true;  // its result is on its way when the connection is given up
+  gate.notify_all();
   auto waits = remote.delay(2, 2);
   EXPECT_THROW(soon(waits), transport_error);  // two heartbeats later: it may have been sent
   server.thaw();
+  EXPECT_EQ(soon(running), 7);
   EXPECT_EQ(soon(remote.delay(3, 3)), 6);
 }
 

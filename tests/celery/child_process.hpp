@@ -9,10 +9,28 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
 #include <vector>
+
+// Stops a process as a machine does that hangs, and returns when it has: a signal alone is seen by one
+// thread, when that has its turn, and the others go on until then.
+inline void freeze_process(pid_t process) {
+  kill(process, SIGSTOP);
+  const std::string tasks = "/proc/" + std::to_string(process) + "/task";
+  for (bool all_stand = false; !all_stand; usleep(1000)) {
+    all_stand = true;
+    for (const auto& each : std::filesystem::directory_iterator(tasks)) {
+      std::ifstream file(each.path() / "stat");
+      const std::string line{std::istreambuf_iterator<char>(file), {}};
+      const std::size_t after_name = line.rfind(')') + 2;  // past the end: the thread is gone
+      if (after_name < line.size() && std::string_view("TtXZ").find(line[after_name]) == line.npos)
+        all_stand = false;
+    }
+  }
+}
 
 class child_process {
  public:
@@ -49,6 +67,7 @@ class child_process {
     return wait();
   }
   void send(int signal) const { kill(process_, signal); }
+  void freeze() const { freeze_process(process_); }
   bool is_running() {
     if (process_ <= 0) return false;
     if (waitpid(process_, nullptr, WNOHANG) == 0) return true;

@@ -107,7 +107,7 @@ class rabbitmq_server {
   }
   void stop() { server_->end(SIGKILL); }
   // Like a machine that hangs: connections stay, nothing is answered.
-  void freeze() { server_->send(SIGSTOP); }
+  void freeze() { server_->freeze(); }
   void thaw() { server_->send(SIGCONT); }
 
  private:

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "child_process.hpp"
 #include "plait/testing/temporary_folder.hpp"
 
 class redis_server {
@@ -68,7 +69,7 @@ class redis_server {
     process_ = 0;
   }
   // Like a machine that hangs: connections stay, nothing is answered.
-  void freeze() { kill(process_, SIGSTOP); }
+  void freeze() { freeze_process(process_); }
   void thaw() { kill(process_, SIGCONT); }
 
   static std::uint16_t free_port() {

@@ -91,7 +91,6 @@ struct connection::core : std::enable_shared_from_this<connection::core> {
   std::map<std::uint64_t, unconfirmed> publishings;
   std::uint64_t published = 0;
   std::string last_failure = "not connected yet";
-  event failed_again;
   future<void> flow;
   std::size_t frame_bytes = 131072;
   event room;

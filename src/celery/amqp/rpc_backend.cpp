@@ -18,7 +18,7 @@ dict queue_arguments() { return dict{{"x-expires", 3'600'000}}; }
 method declaration(const std::string& name) {
   list a;
   a.push_back(name);
-  for (const bool flag : {false, false, false, false, false}) a.push_back(flag);
+  for (const bool flag : {false, true, false, false, false}) a.push_back(flag);  // durable
   a.push_back(queue_arguments());
   return {method_id::queue_declare, std::move(a)};
 }
@@ -27,7 +27,7 @@ method consumption(const std::string& name) {
   list a;
   a.push_back(name);
   a.push_back(name);  // the consumer's tag
-  for (const bool flag : {false, true, false, false}) a.push_back(flag);
+  for (const bool flag : {false, false, false, false}) a.push_back(flag);
   a.push_back(dict());
   return {method_id::basic_consume, std::move(a)};
 }
@@ -83,6 +83,10 @@ struct rpc_backend::desk {
     } catch (const celery::error&) {
       // Who sends nonsense under our queue's name answers nobody.
     }
+    list a;
+    a.push_back(static_cast<std::int64_t>(m.delivery_tag));
+    a.push_back(false);
+    server->post(channel::listening, {method_id::basic_ack, std::move(a)});
   }
 };
 

@@ -4,7 +4,10 @@
 // publishes each result there, the task's id as correlation id. So a result is for that client alone,
 // and only once: nothing is kept for others, there are no groups to restore and no chords.
 //
-// The queue outlives a lost connection by an hour: what was sent to it meanwhile is read afterwards.
+// The queue outlives a lost connection by an hour, and a restart of RabbitMQ: what was sent to it
+// meanwhile is read afterwards, and a result is acknowledged, so that one that was on its way to a
+// connection that broke comes again. A restart loses the results that lay in the queue: they are not
+// written to disk, as Celery's are not.
 #pragma once
 
 #include <deque>
@@ -20,9 +23,8 @@ namespace plait::celery::amqp {
 
 // What broker and backend of one transport know together: to whom a task's result goes.
 struct reply_book {
-  bool is_wanted = false;      // somebody has asked for the backend
-  std::string own_queue;       // "" as long as it was not declared
-  std::uint64_t declared = 0;  // at which epoch
+  bool is_wanted = false;  // somebody has asked for the backend
+  std::string own_queue;   // "" as long as it was not declared
   void note(const std::string& task, const std::string& reply_to);
   std::string find(const std::string& task) const;
 
