@@ -8,7 +8,7 @@ build_packages=(g++ cmake ninja-build ccache libboost-dev libcereal-dev nlohmann
                 libzstd-dev libnghttp2-dev libsqlite3-dev)
 # What the tests need on top: among it the real httpbin behind gunicorn, which the examples meet.
 test_packages=("${build_packages[@]}" libgtest-dev googletest python3 gunicorn python3-gevent
-               python3-httpbin python3-celery python3-flask openssl nginx-light redis-server libhiredis-dev
+               python3-httpbin python3-celery python3-redis python3-flask openssl nginx-light redis-server libhiredis-dev
                rabbitmq-server)
 # What the documents need to become a site.
 docs_packages=(mkdocs mkdocs-material doxygen python3)

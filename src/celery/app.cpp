@@ -67,6 +67,23 @@ std::function<void()> detail::send(app& from, outgoing_call call,
   return revoker(client, std::move(id));
 }
 
+std::function<void()> detail::wait_for(app& from, std::string id,
+                                       std::unique_ptr<result_sink> sink) {
+  const auto& client = from.core_->client;
+  auto waiting = client->wait_for_result(std::move(id), std::move(sink));
+  return [w = std::move(waiting)] { w.cancel(); };
+}
+
+future<call_state> app::state_of(std::string id) { return core_->client->state_of(std::move(id)); }
+
+void app::revoke(std::string id) {
+  std::vector<std::string> one;
+  one.push_back(std::move(id));
+  core_->client->revoke(std::move(one));
+}
+
+std::string new_task_id() { return detail::new_id(); }
+
 detail::sent_workflow detail::send_all(app& from, signature call, send_options options, sinks to,
                                        hears h) {
   const auto& client = from.core_->client;

@@ -94,6 +94,18 @@ void deliver_result(const std::string& text, result_sink& sink) {
   }
 }
 
+call_state state_from(result_meta m) {
+  call_state s{.state = std::move(m.status), .traceback = m.traceback.value_or("")};
+  const bool is_exception = s.state == "FAILURE" || s.state == "RETRY" || s.state == "REVOKED";
+  if (is_exception) {
+    const auto what = m.failure();
+    s.error = what.qualified_name() + ": " + what.message();
+  } else {
+    s.result = std::move(m.result);
+  }
+  return s;
+}
+
 }  // namespace
 
 client::client(app_options options) : options_(std::move(options)) {
@@ -214,8 +226,49 @@ task<> client::deliver(parcel p, std::string id, bool ignores, std::shared_ptr<r
   if (failed != nullptr) sink->failed(std::move(failed));
 }
 
+future<> client::wait_for_result(std::string id, std::unique_ptr<result_sink> sink) {
+  start();
+  auto waiting = loop_->submit(&client::hear_result, this, std::move(id),
+                               std::shared_ptr<result_sink>(std::move(sink)));
+  add_delivery(waiting);
+  return waiting;
+}
+
+task<> client::hear_result(std::string id, std::shared_ptr<result_sink> sink) {
+  std::exception_ptr failed;
+  try {
+    deliver_result(co_await wait_for(std::move(id)), *sink);
+  } catch (const cancelled_error&) {
+    throw;
+  } catch (...) {
+    failed = std::current_exception();
+  }
+  if (failed != nullptr) sink->failed(std::move(failed));
+}
+
+future<call_state> client::state_of(std::string id) {
+  start();
+  const auto to = std::make_shared<promise<call_state>>();
+  add_delivery(loop_->submit(&client::look, this, std::move(id), to));
+  return to->get_future();
+}
+
+task<> client::look(std::string id, std::shared_ptr<promise<call_state>> to) {
+  std::exception_ptr failed;
+  try {
+    auto* there = co_await opened();
+    const auto text = co_await there->results().get(std::move(id));
+    to->set_value(text ? state_from(decode_result(std::string_view(*text))) : call_state());
+  } catch (const cancelled_error&) {
+    throw;
+  } catch (...) {
+    failed = std::current_exception();
+  }
+  if (failed != nullptr) to->set_exception(std::move(failed));
+}
+
 void client::revoke(std::vector<std::string> ids) {
-  if (!loop_) return;
+  start();
   auto revocation = loop_->submit(&client::revoke_there, this, std::move(ids));
   const std::lock_guard lock(mutex_);
   std::erase_if(revocations_, [](const future<>& f) { return f.done(); });

@@ -14,6 +14,7 @@
 #include "celery/outbox.hpp"
 #include "celery/transport.hpp"
 #include "celery/wire/task_message.hpp"
+#include "plait/celery/call_state.hpp"
 #include "plait/celery/registered_task.hpp"
 #include "plait/coroutines.hpp"
 
@@ -44,6 +45,9 @@ class client {
   };
   sent send(const task_table& tasks, signature call, send_options options, sinks to, hears h);
   void revoke(std::vector<std::string> ids);
+  // Of a call that somebody else may have sent. What is returned can be cancelled.
+  future<> wait_for_result(std::string id, std::unique_ptr<result_sink> sink);
+  future<call_state> state_of(std::string id);
 
  private:
   struct stores {
@@ -56,6 +60,8 @@ class client {
   task<stores*> opened();
   task<> deliver(parcel p, std::string id, bool ignores, std::shared_ptr<result_sink> sink);
   task<> revoke_there(std::vector<std::string> ids);
+  task<> hear_result(std::string id, std::shared_ptr<result_sink> sink);
+  task<> look(std::string id, std::shared_ptr<promise<call_state>> to);
   struct outgoing_workflow;
   // To the broker; with an outbox, what it does not take in time is kept.
   task<> hand_over(std::shared_ptr<const workflow_start> w);

@@ -9,8 +9,7 @@ std::stop_token context::stop_token() const { return stop_; }
 void context::update_state(std::string state, value meta) {
   if (!update_)
     throw invalid_state(
-        "a worker process has no way to the result backend: a task that calls update_state() runs "
-        "in threads (pool_kind::threads) or as a coroutine");
+        "update_state() in a context that no worker has made: nothing keeps states");
   update_(std::move(state), std::move(meta));
 }
 
@@ -52,6 +51,17 @@ invocation decode_invocation(std::string_view text) {
                     .retries = number(6),
                     .deliveries = number(7),
                     .headers = from_value<dict>(parts.at(8))}};
+}
+
+void report_state(std::string state, value meta) {
+  this_call::report(to_json(list{std::move(state), std::move(meta)}));
+}
+std::function<void(std::string_view)> to_each_state(state_update update) {
+  return [update = std::move(update)](std::string_view text) {
+    const value both = parse_json(text);
+    const list& parts = *both.get_if<list>();
+    update(from_value<std::string>(parts.at(0)), parts.at(1));
+  };
 }
 
 std::string reply_value(const value& v) { return to_json(dict{{"ok", v}}); }

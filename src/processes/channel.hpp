@@ -38,6 +38,10 @@
 //     answer fails its own call. A state that cannot be costs the worker its life.
 // C9  Asking to stop: the pool stores 1 + sequence number in `stop` and wakes; whoever the call made
 //     listen compares it with the call that runs. A word for an earlier call is nobody's.
+// C10 What a running call says of itself: it fills the one place for reports when that is empty, stores
+//     1 + its sequence number, and rings, whoever listens. The manager copies it out, tells the
+//     call's listener, and only then stores 0 and wakes. A reply is not taken while a report of its call
+//     lies there: every report is heard before the result. One of no such call is thrown away.
 //
 // Where bytes travel: up to 208 in the slot; up to 32 KiB in a ring of the channel, requests in one
 // direction, replies in the other; more in a memfd of their own, whose descriptor goes over the
@@ -54,6 +58,7 @@
 #include <cstdint>
 
 #include "plait/processes/message.hpp"
+#include "plait/processes/this_call.hpp"
 #include "processes/crash_note.hpp"
 #include "processes/message_memory.hpp"
 
@@ -66,6 +71,7 @@ struct alignas(64) slot {
   std::atomic<slot_state> state;
   tier where;
   std::uint8_t attached;            // how many shared arrays come along
+  bool has_listener;                // somebody hears its reports: C10
   std::uint64_t size;               // of the request, later of the reply
   std::uint64_t entry;              // token of the entry_point
   std::uint32_t offset;             // of in_arena
@@ -113,6 +119,9 @@ struct channel {
   crash_note crash;
   slot slots[slot_count];
   std::byte replies[arena_size];
+  alignas(64) std::atomic<std::uint32_t> report;  // C10; futex
+  std::uint32_t report_size;
+  char reported[this_call::report_limit];
   alignas(4096) pool_words pool;  // a worker has it for reading only
 };
 

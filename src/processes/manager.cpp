@@ -85,6 +85,7 @@ void process_engine::manage_until_done() {
     }
     prepare_channel();
     sleep_until_event();
+    hear_reports();
     harvest_ready();
     pass_on_errors();
     reject_impossible();

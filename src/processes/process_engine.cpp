@@ -189,6 +189,7 @@ process_engine::placement process_engine::place(seat& s, remote_job& job) noexce
   to.size = n;
   to.began.store(0, std::memory_order_relaxed);  // until the worker says when
   to.entry = job.entry_;
+  to.has_listener = job.listener_ != nullptr;
   to.took = 0;
   to.check = checksum({.where = to.where,
                        .attached = to.attached,
@@ -473,6 +474,7 @@ void remote_job::set_options(const process_call_options& options) {
   if (options.timeout != duration::max() || options.deadline != duration::max() ||
       options.retries != 0 || options.stop_first != duration::zero())
     limits_ = std::make_unique<call_limits>(options);
+  if (options.on_report) listener_ = std::make_shared<const report_listener>(options.on_report);
 }
 void remote_job::release_engine() noexcept {
   if (engine_ != nullptr) engine_->release();

@@ -134,6 +134,8 @@ class process_engine final : public inspected {
   void harvest_rest(seat& s, reply_batch& batch) noexcept;  // (m)
   void spoil(seat& s) noexcept;                             // (m)
   void look_at_sleepers(std::int64_t now) noexcept;
+  void hear_reports() noexcept;        // the manager's
+  void hear_report(seat& s) noexcept;  // the manager's
   void return_lent(const reply_batch::came_along& beside) noexcept;
   void resolve(reply_batch& batch) noexcept;
   void reject_all(std::vector<failure>& failures) noexcept;

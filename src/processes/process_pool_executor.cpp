@@ -20,7 +20,7 @@ void process_pool_executor::set_options(detail::remote_job& job,
                                         const process_call_options& options) {
   const bool plain = options.name == nullptr && options.timeout == duration::max() &&
                      options.deadline == duration::max() && options.retries == 0 &&
-                     options.stop_first == duration::zero();
+                     options.stop_first == duration::zero() && !options.on_report;
   if (plain) return;
   try {
     job.set_options(options);

@@ -134,6 +134,7 @@ bool process_engine::harvest(seat& s, reply_batch& batch) noexcept {
       sound &= state <= slot_state::passed;
       break;
     }
+    if (s.has_report_of(sequence)) break;  // C10: the manager was rung for it
     took = true;
     sound &= take_reply(s, sequence, state, batch);
     s.arena.free_up_to(s.marks[sequence % slot_count]);
@@ -210,6 +211,39 @@ void process_engine::look_at_sleepers(std::int64_t now) noexcept {
     if (odd) next_look_ = std::min(next_look_, s.odd_since + second_look_ns);
   }
   dispatch(wakes);
+}
+
+// C10, on the manager: a seat is not given to another worker meanwhile.
+void process_engine::hear_reports() noexcept {
+  const std::size_t seats = seat_count_;
+  for (std::size_t i = 0; i < seats; ++i)
+    if (seat& s = seat_at(i); s.state != seat::life::empty) hear_report(s);
+}
+
+void process_engine::hear_report(seat& s) noexcept {
+  auto& word = s.shared->report;
+  const std::uint32_t from = word.load(std::memory_order_acquire);
+  if (from == 0) return;
+  std::shared_ptr<const report_listener> listener;
+  {
+    const std::lock_guard hold(mutex_);
+    const std::uint32_t sequence = from - 1, oldest = s.harvested;
+    if (sequence - oldest < s.placed - oldest)
+      if (remote_job* job = s.jobs[sequence % slot_count]) listener = job->listener_;
+  }
+  if (listener != nullptr) {
+    const auto* before = std::exchange(resolving_engine, this);
+    try {
+      const std::size_t size = std::atomic_ref(s.shared->report_size);
+      const std::string text(s.shared->reported, std::min(size, this_call::report_limit));  // C6
+      (*listener)(text);
+    } catch (...) {
+      report_unhandled(std::current_exception(), "thrown by a process call's on_report");
+    }
+    resolving_engine = before;
+  }
+  word.store(0, std::memory_order_seq_cst);
+  futex_wake(word);
 }
 
 void process_engine::resolve(reply_batch& batch) noexcept {

@@ -87,6 +87,10 @@ struct seat {
       n += jobs[q % slot_count] != nullptr;
     return n;
   }
+  // C10. A worker stores it before the reply.
+  bool has_report_of(std::uint32_t sequence) const noexcept {
+    return shared->report.load(std::memory_order_acquire) == 1 + sequence;
+  }
   // Whether a reply is there to be taken. Any thread, without the mutex: a hint.
   bool has_reply() const noexcept {
     const auto s =

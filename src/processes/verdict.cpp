@@ -76,6 +76,7 @@ bool process_engine::is_enclosed(seat& s) noexcept {
 void process_engine::bury(seat& s, int status, bool supervisor_died) {
   tee(s);
   s.errors = descriptor();
+  hear_report(s);                  // C10: its last words
   for (bool more = true; more;) {  // C4: what was answered is delivered first
     reply_batch batch;
     {

@@ -12,6 +12,7 @@
 #include "plait/processes/errors.hpp"
 #include "plait/processes/remote_call.hpp"
 #include "processes/attachments.hpp"
+#include "processes/call_reports.hpp"
 #include "processes/control_groups.hpp"
 #include "processes/exception_wire.hpp"
 #include "processes/message_memory.hpp"
@@ -68,6 +69,7 @@ class worker {
     watch_for_crashes(shared_.crash);
     protect_pool_words();
     listen_for_stops(shared_);
+    carry_reports(shared_, setup_.doorbell);
     limit();
     prepare();
     shared_.life.store(worker_life::ready, std::memory_order_seq_cst);
@@ -196,6 +198,7 @@ class worker {
     s.began.store(began, std::memory_order_relaxed);
     if (lent_count_ != 0) take_returned();
     begin_listening(next_);
+    begin_reports(next_, s.has_listener);
     shared_.crash.whole.store(0, std::memory_order_relaxed);  // a crash that a call jumped out of
     auto how = slot_state::done;
     try {
@@ -206,6 +209,7 @@ class worker {
     }
     if (is_stray) _exit(0);
     end_listening();
+    end_reports();
     try {
       place_reply(s);
     } catch (const std::exception& e) {

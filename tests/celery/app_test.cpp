@@ -14,6 +14,7 @@
 
 #include "celery/transport.hpp"
 #include "plait/celery.hpp"
+#include "plait/testing/gate.hpp"
 #include "plait/testing/temporary_folder.hpp"
 
 extern char** environ;
@@ -90,6 +91,63 @@ TEST(CeleryApp, ACrashCostsItsDeliveriesAndNobodyElses) {
   for (int i = 0; i < 20; ++i) sums.push_back(sum.delay(i, i));
   for (int i = 0; i < 20; ++i) EXPECT_EQ(sums[static_cast<std::size_t>(i)].get(), 2 * i);
   EXPECT_THROW(lost.get(), plait::task_error);
+}
+
+// Says how far it is, and stays there until the gate opens.
+int progresses(context& self, std::string gate_name) {
+  for (int i = 1; i <= 3; ++i) self.update_state("PROGRESS", dict{{"done", i}});
+  plait::testing::gate::pass(gate_name);
+  return 4;
+}
+
+class CeleryAppPools : public testing::TestWithParam<pool_kind> {};
+INSTANTIATE_TEST_SUITE_P(All, CeleryAppPools,
+                         testing::Values(pool_kind::processes, pool_kind::threads),
+                         [](const auto& each) {
+                           return each.param == pool_kind::threads ? "Threads" : "Processes";
+                         });
+
+TEST_P(CeleryAppPools, ARunningCallTellsOfItself) {
+  fixture f{{.concurrency = 1, .pool = GetParam()}};
+  const auto counted = f.tasks.task("progresses", progresses);
+  const plait::testing::gate gate;
+  const std::string id = new_task_id();
+  app elsewhere{f.tasks.options()};
+  EXPECT_EQ(elsewhere.state_of(id).get().state, "PENDING");
+  f.start();
+  const auto four = counted.apply_async({gate.name()}, {.task_id = id});
+  gate.wait_for_arrival();
+  call_state now;
+  do now = elsewhere.state_of(id).get();
+  while (now.state != "PROGRESS" || now.result != value(dict{{"done", 3}}));
+  const auto there = elsewhere.result_of<int>(id);
+  EXPECT_FALSE(there.done());
+  gate.open();
+  EXPECT_EQ(four.get(), 4);
+  EXPECT_EQ(there.get(), 4);
+  now = elsewhere.state_of(id).get();
+  EXPECT_EQ(now.state, "SUCCESS");
+  EXPECT_EQ(now.result, value(4));
+}
+
+TEST(CeleryApp, ACallIsKnownByItsIdWhereverItWasSent) {
+  fixture f;
+  const auto hello = f.tasks.task("greet", greet);
+  const std::string bad = new_task_id(), late = new_task_id();
+  EXPECT_NE(bad, late);
+  app elsewhere{f.tasks.options()};
+  const auto failure = elsewhere.result_of(bad);
+  auto given_up = elsewhere.result_of(late);
+  f.start();
+  static_cast<void>(hello.apply_async({""}, {.task_id = bad}));
+  EXPECT_THROW(failure.get(), plait::remote_error);
+  EXPECT_EQ(elsewhere.state_of(bad).get().error, "ValueError: name is empty");
+  const auto never = hello.apply_async({"you"}, {.countdown = 1h, .task_id = late});
+  EXPECT_TRUE(given_up.cancel());  // which is not the call's affair
+  EXPECT_EQ(elsewhere.state_of(late).get().state, "PENDING");
+  elsewhere.revoke(late);
+  EXPECT_THROW(never.get(), plait::cancelled_error);
+  EXPECT_EQ(elsewhere.state_of(late).get().state, "REVOKED");
 }
 
 TEST(CeleryApp, AHardLimitEndsACall) {

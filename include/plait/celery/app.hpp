@@ -18,6 +18,7 @@
 #include <string>
 #include <utility>
 
+#include "plait/celery/call_state.hpp"
 #include "plait/celery/errors.hpp"
 #include "plait/celery/registered_task.hpp"
 #include "plait/celery/task_entry.hpp"
@@ -73,6 +74,17 @@ class app {
   template <class R = value>
   group_result<R> send_group(std::vector<signature> calls, send_options options = {});
 
+  // What is known now of a call, whoever sent it. From rpc:// only of calls of this application.
+  future<call_state> state_of(std::string id);
+  // The result of a call, whoever sent it, when it is there. To cancel the future ends the waiting, not
+  // the call. For one that nobody has sent it waits for ever.
+  template <class R = value>
+  future<R> result_of(std::string id) {
+    return detail::result_for<R>(*this, std::move(id));
+  }
+  // A call that has not begun never does, whoever sent it.
+  void revoke(std::string id);
+
   // What is needed to run calls here, as often as wanted. The application must outlive it.
   celery::worker worker(worker_options options = {}) {
     return celery::worker(*this, std::move(options));
@@ -83,6 +95,8 @@ class app {
  private:
   friend std::function<void()> detail::send(app&, detail::outgoing_call,
                                             std::unique_ptr<detail::result_sink>);
+  friend std::function<void()> detail::wait_for(app&, std::string,
+                                                std::unique_ptr<detail::result_sink>);
   friend detail::sent_workflow detail::send_all(app&, signature, send_options, detail::sinks,
                                                 detail::hears);
   friend celery::worker;
@@ -104,7 +118,7 @@ group_result<R> app::send_group(std::vector<signature> calls, send_options optio
                                std::move(all), detail::hears::each_member);
   made.id = std::move(sent.id);
   for (std::size_t i = 0; i != sent.revokes.size(); ++i)
-    detail::revoke_when_cancelled(made.results[i], std::move(sent.revokes[i]));
+    detail::when_cancelled(made.results[i], std::move(sent.revokes[i]));
   return made;
 }
 

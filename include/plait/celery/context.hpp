@@ -57,8 +57,8 @@ class context {
   const dict& headers() const noexcept { return facts_.headers; }
   // Stopped by the soft time limit, by a revocation with terminate, and by a cold shutdown.
   std::stop_token stop_token() const;
-  // Stores a state of the call's own, such as PROGRESS, for whoever asks. Throws invalid_state in a
-  // worker process, which has no way to the store: such tasks run in threads or on the loop.
+  // Stores a state of the call's own, such as PROGRESS, for whoever asks. In a worker process it waits
+  // for the one before it to be handed over, and throws std::length_error beyond 64 KiB of JSON.
   void update_state(std::string state, value meta = {});
   [[noreturn]] void retry(retry_request how = {}) const { throw how; }
   // Another call, or a whole workflow, in this one's stead: its result is this one's.

@@ -66,6 +66,8 @@ struct outgoing_call {
 };
 // Returns what revokes the call, at any time, also when the application is gone.
 std::function<void()> send(app& from, outgoing_call call, std::unique_ptr<result_sink> sink);
+// Returns what ends the waiting.
+std::function<void()> wait_for(app& from, std::string id, std::unique_ptr<result_sink> sink);
 // The same of a workflow. One sink hears of the whole, or each of its own member of a group.
 enum class hears : unsigned char { whole, each_member };
 struct sent_workflow {
@@ -76,9 +78,9 @@ using sinks = std::vector<std::unique_ptr<result_sink>>;
 sent_workflow send_all(app& from, signature call, send_options options, sinks to, hears h);
 
 template <class R>
-void revoke_when_cancelled(const future<R>& result, std::function<void()> revoke) {
-  result.add_done_callback([r = std::move(revoke)](const future<R>& f) {
-    if (f.cancelled()) r();
+void when_cancelled(const future<R>& result, std::function<void()> then) {
+  result.add_done_callback([t = std::move(then)](const future<R>& f) {
+    if (f.cancelled()) t();
   });
 }
 
@@ -89,7 +91,7 @@ future<R> send_signature_for(app& from, signature call, send_options options) {
   sinks one;
   one.push_back(std::move(sink));
   auto sent = send_all(from, std::move(call), std::move(options), std::move(one), hears::whole);
-  revoke_when_cancelled(result, std::move(sent.revokes.front()));
+  when_cancelled(result, std::move(sent.revokes.front()));
   return result;
 }
 
@@ -97,7 +99,15 @@ template <class R>
 future<R> send_for(app& from, outgoing_call call) {
   auto sink = std::make_unique<typed_sink<R>>();
   auto result = sink->promise.get_future();
-  revoke_when_cancelled(result, send(from, std::move(call), std::move(sink)));
+  when_cancelled(result, send(from, std::move(call), std::move(sink)));
+  return result;
+}
+
+template <class R>
+future<R> result_for(app& from, std::string id) {
+  auto sink = std::make_unique<typed_sink<R>>();
+  auto result = sink->promise.get_future();
+  when_cancelled(result, wait_for(from, std::move(id), std::move(sink)));
   return result;
 }
 

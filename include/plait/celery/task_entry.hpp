@@ -30,6 +30,12 @@ invocation decode_invocation(std::string_view text);
 std::string reply_value(const value& v);
 std::string reply_exception() noexcept;  // of what is being handled
 
+// Where a call's own states go: context::update_state.
+using state_update = std::function<void(std::string, value)>;
+// From within a worker process, and on the other side.
+void report_state(std::string state, value meta);
+std::function<void(std::string_view)> to_each_state(state_update update);
+
 // Where calls run.
 struct engines {
   process_pool_executor* processes = nullptr;  // null: pool_kind::threads
@@ -40,7 +46,7 @@ struct engines {
 struct call_order {
   std::string invocation;
   process_call_options limits;
-  std::function<void(std::string, value)> update;
+  state_update update;
 };
 
 class task_entry {
@@ -64,8 +70,7 @@ class task_entry {
 };
 
 template <class F>
-std::string run_here(F& f, std::string_view text, std::stop_token stop,
-                     std::function<void(std::string, value)> update) {
+std::string run_here(F& f, std::string_view text, std::stop_token stop, state_update update) {
   try {
     auto i = decode_invocation(text);
     context self(std::move(i.facts), std::move(stop), std::move(update));
@@ -78,12 +83,12 @@ std::string run_here(F& f, std::string_view text, std::stop_token stop,
 // What runs in a worker process: of a function pointer, and of what has no state.
 template <class F>
 std::string run_function(F f, std::string text) {
-  return run_here(f, text, this_call::stop_token(), {});
+  return run_here(f, text, this_call::stop_token(), &report_state);
 }
 template <class F>
 std::string run_stateless(std::string text) {
   F f{};
-  return run_here(f, text, this_call::stop_token(), {});
+  return run_here(f, text, this_call::stop_token(), &report_state);
 }
 
 // A coroutine on the worker's loop. The function object outlives the call.
@@ -123,7 +128,8 @@ class typed_entry final : public task_entry {
     } else {
       if constexpr (travels) {
         if (e.processes != nullptr) {
-          auto pool = e.processes->with(order.limits);
+          order.limits.on_report = to_each_state(std::move(order.update));
+          auto pool = e.processes->with(std::move(order.limits));
           if constexpr (is_pointer) {
             return pool.submit(&run_function<F>, f_, std::move(order.invocation));
           } else {

@@ -4,6 +4,9 @@
 //   pool.with({.timeout = 5s, .retries = 2}).submit(parse, file);
 #pragma once
 
+#include <functional>
+#include <string_view>
+
 #include "plait/core/clock.hpp"
 
 namespace plait {
@@ -24,6 +27,10 @@ struct process_call_options {
   // How often more the call may begin after the process that ran it died. Only for calls that may
   // begin twice without harm. What the call throws is its result, and no reason to repeat it.
   unsigned retries = 0;
+  // Hears what the running call says of itself by this_call::report(). Runs on the pool's own thread:
+  // workers wait for it, so it is to be short, and it must not wait for calls of the pool. What it
+  // throws is reported as unhandled. A call that begins again begins its reports again.
+  std::function<void(std::string_view)> on_report = {};
 };
 
 }  // namespace plait

@@ -166,7 +166,7 @@ class process_pool_executor::configured {
 };
 inline process_pool_executor::configured process_pool_executor::with(
     process_call_options options) noexcept {
-  return {*this, options};
+  return {*this, std::move(options)};
 }
 
 // For programs that are linked statically with glibc, where the worker's entry cannot be found

@@ -2,7 +2,9 @@
 // that its result will come back to. What submit() makes and the engine moves.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string_view>
 #include <tuple>
 #include <typeinfo>
 #include <utility>
@@ -46,6 +48,8 @@ struct call_limits {
   call_limits *next = nullptr, *previous = nullptr;
 };
 
+using report_listener = std::function<void(std::string_view)>;
+
 // The engine's view of a call. Its fields belong to the engine once it was posted.
 class remote_job {
  public:
@@ -87,8 +91,9 @@ class remote_job {
   remote_job* previous_ = nullptr;
   const char* name_ = nullptr;
   std::unique_ptr<call_limits> limits_;
-  std::uint32_t seat_ = 0;      // where it was placed
-  std::uint32_t sequence_ = 0;  // and as which call of that worker
+  std::shared_ptr<const report_listener> listener_;  // null: nobody hears its reports
+  std::uint32_t seat_ = 0;                           // where it was placed
+  std::uint32_t sequence_ = 0;                       // and as which call of that worker
   enum class place : std::uint8_t { nowhere, pending, placed, resolving } place_ = place::nowhere;
 };
 
