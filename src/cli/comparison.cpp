@@ -28,6 +28,7 @@ measured_run read_run(const outcomes& results, const std::string& key) {
   }
   run.seconds = o.result.value("seconds", 0.0);
   run.cpu_seconds = o.result.value("cpu_seconds", 0.0);
+  run.starved_seconds = o.result.value("starved_seconds", 0.0);
   run.count = o.result.value("count", std::size_t{0});
   run.failed_requests = o.result.value("failed", std::size_t{0});
   run.endpoint = o.result.value("endpoint", "");

@@ -1,6 +1,7 @@
 // src/cli/comparison.hpp: everything that `plait compare` found out, before anybody draws it.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <string>
@@ -18,12 +19,18 @@ struct measured_run {
   std::string why_not;
   bool failed = false;  // it was tried: this makes the exit status 1 if it is ours
   double seconds = 0, cpu_seconds = 0;
+  double starved_seconds = 0;  // ready to run, while other programs had the CPUs
   std::size_t count = 0, failed_requests = 0;
   std::string endpoint;  // with what, in Python: "aiohttp 3.8.4"
   std::vector<double> rounds;
 
-  // Of the wall time, how much one CPU computed: 2.0 is two CPUs busy all the time.
-  double cpu_share() const { return seconds > 0 ? cpu_seconds / seconds : 0; }
+  // Of the wall time, how much one CPU computed: 2.0 is two CPUs busy all the time. What others took
+  // from a program that would have computed is no waiting.
+  double cpu_share() const {
+    if (seconds <= 0) return 0;
+    const double share = cpu_seconds / seconds, own = seconds - starved_seconds;
+    return share >= 1 || own <= cpu_seconds ? std::max(share, 1.0) : cpu_seconds / own;
+  }
 };
 
 // A promise about our own figure.

@@ -13,6 +13,7 @@ json run_json(const measured_run& r) {
   if (!r.ran) return {{"seconds", nullptr}, {"why_not", r.why_not}};
   json result{{"seconds", r.seconds},
               {"cpu_seconds", r.cpu_seconds},
+              {"starved_seconds", r.starved_seconds},
               {"cpu_share", r.cpu_share()},
               {"count", r.count},
               {"failed", r.failed_requests}};

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "celery/transport.hpp"
+#include "celery/wire/control_message.hpp"
 #include "plait/celery.hpp"
 #include "plait/testing/gate.hpp"
 #include "plait/testing/temporary_folder.hpp"
@@ -155,6 +156,69 @@ TEST(CeleryApp, AHardLimitEndsACall) {
   const auto stuck = f.tasks.task("endless", endless);
   f.start();
   EXPECT_THROW(stuck.apply_async({}, {.time_limit = 50ms}).get(), plait::timeout_error);
+}
+
+unsigned says_its_delivery(context& self, std::string gate_name) {
+  plait::testing::gate::pass(gate_name);
+  return self.deliveries();
+}
+
+// As `celery control terminate` asks.
+void terminate(const app& at, const std::string& id) {
+  plait::run([](std::string url, std::string called) -> plait::task<> {
+    const auto store = co_await detail::open_transport(url);
+    detail::control_request request;
+    request.method = "revoke";
+    request.arguments.set("task_id", called);
+    request.arguments.set("terminate", true);
+    co_await store->control().broadcast(detail::encode_envelope(detail::encode_request(request)));
+    co_await store->close();
+  }(at.options().broker, id));
+}
+
+TEST(CeleryApp, ATerminatedCallEndsWithItsProcessAndNobodyElses) {
+  fixture f;
+  const auto held = f.tasks.task("held", says_its_delivery);
+  const plait::testing::gate one, other;
+  const std::string id = new_task_id();
+  f.start();
+  const auto terminated = held.apply_async({one.name()}, {.task_id = id});
+  const auto lives = held.delay(other.name());
+  one.wait_for_arrival();
+  other.wait_for_arrival();
+  terminate(f.tasks, id);
+  EXPECT_THROW(terminated.get(), plait::cancelled_error);
+  EXPECT_FALSE(lives.done());
+  other.open();
+  EXPECT_EQ(lives.get(), 1u);
+}
+
+TEST(CeleryApp, AColdShutdownGivesBackWhatItRan) {
+  for (const auto pool : {pool_kind::processes, pool_kind::threads}) {
+    fixture f{{.concurrency = 1, .pool = pool}};
+    const auto held = f.tasks.task("held", says_its_delivery);
+    const plait::testing::gate gate;
+    f.start();
+    const auto waits = held.delay(gate.name());
+    gate.wait_for_arrival();
+    f.works.shutdown();
+    f.works.shutdown();
+    if (pool == pool_kind::threads) gate.open();  // a thread cannot be ended
+    f.running.join();
+    EXPECT_EQ(f.status, 1) << "it was a cold one";
+    if (pool == pool_kind::threads) {
+      EXPECT_EQ(waits.get(), 1u);
+      continue;
+    }
+    EXPECT_FALSE(waits.done());
+    worker successor = f.tasks.worker({.concurrency = 1});
+    std::thread running([&] { EXPECT_EQ(successor.run(), 0); });
+    gate.wait_for_arrival();
+    gate.open();
+    EXPECT_EQ(waits.get(), 1u) << "to be stopped is no fault of the call's";
+    successor.shutdown();
+    running.join();
+  }
 }
 
 TEST(CeleryApp, WhatIsNotKeptIsSaidAtOnceAndWhatIsCancelledNeverRuns) {

@@ -3,9 +3,9 @@
 // Each runs in a process of its own, so that its memory and CPU time are its own, and writes its
 // result as one JSON object on one line: to `plait compare`, or to anybody who asks.
 //
-// Keys:  seconds, cpu_seconds; of requests: count, failed, error, endpoint; of populations: count, cap,
-//        stopped_by, bytes_each, reserved_each, start_seconds; of switches: switch_seconds,
-//        call_seconds, share_seconds.
+// Keys:  seconds, cpu_seconds, starved_seconds; of requests: count, failed, error, endpoint; of
+//        populations: count, cap, stopped_by, bytes_each, reserved_each, start_seconds; of switches:
+//        switch_seconds, call_seconds, share_seconds.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

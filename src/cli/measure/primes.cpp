@@ -47,6 +47,7 @@ nlohmann::json best_round(const measurement_options& options, F test_all) {
   }
   return {{"seconds", best.seconds},
           {"cpu_seconds", best.cpu_seconds},
+          {"starved_seconds", best.starved_seconds},
           {"count", numbers.size()},
           {"rounds", rounds},
           {"primes", primes}};

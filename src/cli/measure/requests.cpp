@@ -29,6 +29,7 @@ struct tally {
   nlohmann::json json(const lap& time, const std::string& endpoint) const {
     nlohmann::json result{{"seconds", time.seconds},
                           {"cpu_seconds", time.cpu_seconds},
+                          {"starved_seconds", time.starved_seconds},
                           {"count", good + failed},
                           {"failed", failed},
                           {"endpoint", endpoint}};

@@ -1,7 +1,10 @@
-// src/cli/measure/stopwatch.hpp: wall time and this process's CPU time, its ended children's included.
+// src/cli/measure/stopwatch.hpp: wall time and this process's CPU time, its ended children's included; and
+// how long its first thread was ready to run while other programs had the CPUs.
 #pragma once
 
 #include <sys/resource.h>
+
+#include <fstream>
 
 #include "plait/core/clock.hpp"
 
@@ -10,14 +13,15 @@ namespace plait::cli {
 struct lap {
   double seconds;      // on the wall
   double cpu_seconds;  // user + system, all threads
+  double starved_seconds;
 };
 
 class stopwatch {
  public:
-  stopwatch() : cpu_(cpu()), start_(plait::clock::real().now()) {}
+  stopwatch() : cpu_(cpu()), starved_(starved()), start_(plait::clock::real().now()) {}
   lap read() const {
     const std::chrono::duration<double> wall = plait::clock::real().now() - start_;
-    return {wall.count(), cpu() - cpu_};
+    return {wall.count(), cpu() - cpu_, starved() - starved_};
   }
 
  private:
@@ -31,7 +35,14 @@ class stopwatch {
     }
     return total;
   }
-  double cpu_;
+  // Zero where the kernel does not say.
+  static double starved() {
+    std::ifstream told("/proc/self/schedstat");
+    double ran = 0, waited = 0;
+    told >> ran >> waited;
+    return waited * 1e-9;
+  }
+  double cpu_, starved_;
   time_point start_;
 };
 
