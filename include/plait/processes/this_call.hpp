@@ -33,7 +33,7 @@ inline constexpr std::size_t report_limit = 64 * 1024;
 // its result, also if the worker dies right afterwards. Waits while the report before it has not been
 // heard. Nothing happens where nobody listens, outside of calls, and in a process that a call forked.
 // Throws std::length_error for more than report_limit bytes: what is large belongs into the result.
-// Cost: about 5 us here, and the wait for the pool's thread if one report follows another.
+// Cost: about 7 us, 2 ns where nobody listens; about 170,000 a second and worker.
 void report(std::string_view text);
 
 }  // namespace plait::this_call
