@@ -279,6 +279,11 @@ task<> client::revoke_there(std::vector<std::string> ids) {
   auto* there = co_await opened();
   list named;
   for (const auto& id : ids) {
+    const auto known = co_await there->results().get(id);
+    const std::string now = known ? decode_result(std::string_view(*known)).status : "RETRY";
+    if (now == "SUCCESS" || now == "FAILURE" || now == "REVOKED") continue;
+    named.push_back(id);
+    if (now != "RETRY") continue;  // it has begun, and its worker says how it ends
     result_meta meta;
     meta.task_id = id;
     meta.status = "REVOKED";
@@ -290,11 +295,11 @@ task<> client::revoke_there(std::vector<std::string> ids) {
     revoked.meta = encode_result(meta);
     revoked.expires = options_.result_expires;
     co_await there->results().store(std::move(revoked));
-    named.push_back(id);
   }
+  if (named.empty()) co_return;
   control_request request;
   request.method = "revoke";
-  request.arguments.set("task_id", ids.size() == 1 ? std::move(named.front()) : value(named));
+  request.arguments.set("task_id", named.size() == 1 ? std::move(named.front()) : value(named));
   request.arguments.set("terminate", false);
   co_await there->broker->control().broadcast(encode_envelope(encode_request(request)));
 }

@@ -53,14 +53,25 @@ invocation decode_invocation(std::string_view text) {
                     .headers = from_value<dict>(parts.at(8))}};
 }
 
-void report_state(std::string state, value meta) {
-  this_call::report(to_json(list{std::move(state), std::move(meta)}));
+// With whose it is: a thread that outlived its call is another call's by the way of its report.
+state_update states_by_report(std::string id) {
+  return [id = std::move(id)](std::string state, value meta) {
+    this_call::report(to_json(list{id, std::move(state), std::move(meta)}));
+  };
 }
-std::function<void(std::string_view)> to_each_state(state_update update) {
-  return [update = std::move(update)](std::string_view text) {
-    const value both = parse_json(text);
-    const list& parts = *both.get_if<list>();
-    update(from_value<std::string>(parts.at(0)), parts.at(1));
+// A task may make reports of its own, which are nobody's.
+std::function<void(std::string_view)> to_each_state(std::string id, state_update update) {
+  return [id = std::move(id), update = std::move(update)](std::string_view text) {
+    value told;
+    try {
+      told = parse_json(text);
+    } catch (const error&) {
+      return;
+    }
+    const auto* parts = told.get_if<list>();
+    if (parts == nullptr || parts->size() != 3 || parts->at(0) != value(id)) return;
+    const auto* state = parts->at(1).get_if<std::string>();
+    if (state != nullptr) update(*state, parts->at(2));
   };
 }
 

@@ -409,6 +409,7 @@ task<> worker_engine::run_call(delivery d, job& j, const task_entry& entry,
   } catch (...) {
     o = failure(describe(std::current_exception()));
   }
+  co_await j.states->close();
   if (!broken.empty() && j.in_process) {
     // The call has not begun, and nothing is wrong with it.
     std::cerr << "plait worker: the process pool is broken: " << broken << '\n';
@@ -447,6 +448,7 @@ worker_engine::limits worker_engine::limits_of(const task_message& m,
 
 task<outcome> worker_engine::call(const task_entry& entry, job& j, const delivery& d) {
   const auto& m = j.message;
+  j.states = std::make_shared<told_states>(results_);
   call_order order;
   {
     invocation i;
@@ -464,6 +466,7 @@ task<outcome> worker_engine::call(const task_entry& entry, job& j, const deliver
                .deliveries = d.deliveries,
                .headers = m.headers};
     order.invocation = encode_invocation(i);
+    order.id = m.id;
   }
   const auto [soft, hard] = limits_of(m, entry);
   const auto none = duration::zero();
@@ -476,23 +479,23 @@ task<outcome> worker_engine::call(const task_entry& entry, job& j, const deliver
     order.limits.stop_first = order.limits.timeout - soft;
   }
   auto& loop = event_loop::current();
-  order.update = [open = open_, this, &loop, id = m.id, expires = settings_.result_expires](
-                     std::string name, value meta) {
-    const std::lock_guard lock(open->mutex);
-    if (!open->is_open) return;
+  order.update = [open = open_, states = j.states, &loop, id = m.id,
+                  expires = settings_.result_expires](std::string name, value meta) {
     result_meta r;
     r.task_id = id;
     r.status = std::move(name);
     r.result = std::move(meta);
     stored_result s = stored(r, expires);
-    static_cast<void>(loop.submit(&result_backend::store, &results_, std::move(s)));
+    const std::lock_guard lock(open->mutex);
+    if (open->is_open)
+      static_cast<void>(loop.submit([states, s]() mutable { states->tell(std::move(s)); }));
   };
   j.at = phase::running;
   j.began = static_cast<double>(wall_clock_now()) / 1000;
   if (events_.wants_calls()) events_.tell("task-started", dict{{"uuid", m.id}});
   j.call = entry.start(engines_, std::move(order));
-  // A thread cannot be killed, nor a coroutine: both are asked to stop at the first of the limits, and
-  // what they say after it is not heard.
+  // A thread cannot be killed, nor a coroutine: both are asked to stop at the first of the limits. What
+  // goes on and returns all the same has succeeded.
   const bool is_soft = soft > none && (hard <= none || soft < hard);
   const duration at_most = is_soft ? soft : hard;
   if (j.in_process || at_most <= none) co_return read_reply(co_await j.call);

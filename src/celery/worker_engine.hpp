@@ -27,6 +27,7 @@
 #include "celery/outcome.hpp"
 #include "celery/rate_limits.hpp"
 #include "celery/recent_ids.hpp"
+#include "celery/told_states.hpp"
 #include "celery/transport.hpp"
 #include "celery/wire/control_message.hpp"
 #include "plait/celery/options.hpp"
@@ -91,6 +92,7 @@ class worker_engine {
     task_message message;
     phase at = phase::held;
     future<std::string> call;
+    std::shared_ptr<told_states> states;  // once it began
     worker_engine::place* place = nullptr;
     std::string queue;
     int priority = 0;

@@ -22,11 +22,12 @@ struct reporter {
   std::mutex mutex;                    // a call's own threads take turns
 
   void say(std::string_view text) {
+    const std::uint32_t from = call.load(std::memory_order_relaxed);
     const std::lock_guard turn(mutex);
     for (std::uint32_t there; (there = own.report.load(std::memory_order_acquire)) != 0;)
       futex_wait(own.report, there);
-    const std::uint32_t from = call.load(std::memory_order_relaxed);
-    if (from == 0) return;  // it ended while one of its threads waited here
+    if (call.load(std::memory_order_relaxed) != from)
+      return;  // it ended while a thread waited here
     __builtin_memcpy(own.reported, text.data(), text.size());
     own.report_size = static_cast<std::uint32_t>(text.size());
     own.report.store(from, std::memory_order_seq_cst);
@@ -57,8 +58,7 @@ void this_call::report(std::string_view text) {
                             ", what is large belongs into the call's result");
   auto* to = detail::reporter_of_this_process;
   if (to == nullptr || to->call.load(std::memory_order_relaxed) == 0) return;
-  if (to->worker != getpid()) return;  // a process that a call forked
-  to->say(text);
+  if (to->worker == getpid()) to->say(text);  // else a process that a call forked
 }
 
 }  // namespace plait

@@ -36,6 +36,8 @@ constexpr std::size_t max_on_their_way = 32;
 constexpr std::int64_t balance_interval = millisecond;
 // While calls are this short and many, replies are gathered at this pace instead of one by one.
 constexpr std::int64_t short_call = 20'000, gathering_interval = 100'000;
+// So that sequence numbers stay far from where 1 + one of them is 0. A day of the shortest calls.
+constexpr std::size_t longest_life = std::size_t{1} << 31;
 // A running call this old is taken for one that will hold up those queued behind it.
 constexpr std::int64_t old_call = 200'000;
 
@@ -216,7 +218,8 @@ void process_engine::lose_patience(std::int64_t now) {
       seat& s = seat_at(i);
       if (s.state == seat::life::empty) continue;
       for (std::uint32_t q = s.harvested; q != s.placed; ++q)
-        if (s.slot_of(q).state.load(std::memory_order_acquire) == slot_state::running)
+        if (s.slot_of(q).state.load(std::memory_order_acquire) == slot_state::running ||
+            awaits_hearing(s, q))
           condemn(s, q, sentence::terminated);
     }
   }
@@ -416,11 +419,13 @@ void process_engine::start_worker(seat& s) {
   s.placed = 0;
   s.tasks = 0;
   s.most_tasks = task_limit();
+  if (s.most_tasks == 0) s.most_tasks = longest_life;
   s.proven = false;
   s.enclosed = false;
   s.condemned = sentence::none;
   s.signalled = false;
   s.odd_since = 0;
+  s.is_hearing = s.was_last = false;
   s.dead = false;
   s.pid = 0;
   s.socket = std::move(sockets.ours);

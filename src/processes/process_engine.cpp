@@ -18,7 +18,7 @@
 
 namespace plait::detail {
 
-thread_local const process_engine* resolving_engine = nullptr;
+thread_local const callback_scope* callback_scope::innermost = nullptr;
 
 namespace {
 
@@ -294,6 +294,7 @@ void process_engine::enqueue(remote_job& job) {
 // ---- taking back -------------------------------------------------------------------------------
 
 bool process_engine::take_back(seat& s, std::uint32_t sequence) noexcept {
+  if (s.is_heard_now(sequence)) return false;  // whatever its slot says
   auto expected = slot_state::queued;
   if (!s.slot_of(sequence).state.compare_exchange_strong(expected, slot_state::revoked,
                                                          std::memory_order_acq_rel))
@@ -348,9 +349,10 @@ bool process_engine::harvest_ready() noexcept {
 
 void process_engine::reject_all(std::vector<failure>& failures) noexcept {
   if (failures.empty()) return;
-  const auto* before = std::exchange(resolving_engine, this);
-  for (auto& f : failures) f.job->reject(std::move(f.error));
-  resolving_engine = before;
+  {
+    const callback_scope inside(*this);
+    for (auto& f : failures) f.job->reject(std::move(f.error));
+  }
   finished(failures.size());
   failures.clear();
 }
@@ -403,8 +405,7 @@ void process_engine::assist(remote_job& job) noexcept {
 
 // ---- the end -----------------------------------------------------------------------------------
 
-void process_engine::shutdown(shutdown_options options) {
-  if (in_a_forked_child()) return;  // the parent's pool
+void process_engine::stop_taking(shutdown_options options) {
   {
     const std::lock_guard hold(mutex_);
     closed_ = true;
@@ -414,10 +415,25 @@ void process_engine::shutdown(shutdown_options options) {
   if (options.pending == shutdown_options::pending_calls::cancel) cancel_pending();
   closing_.store(true, std::memory_order_seq_cst);
   ring(alarm_.get());
-  wait_for_manager();
 }
 
-// Those that have not begun, at a worker or not.
+// In a callback there is nothing to wait for that would not wait for us.
+void process_engine::shutdown(shutdown_options options) {
+  if (in_a_forked_child()) return;  // the parent's pool
+  stop_taking(options);
+  if (callback_scope::is_within(*this)) return;
+  const std::lock_guard hold(join_mutex_);
+  if (manager_.joinable()) manager_.join();
+}
+
+void process_engine::abandon() {
+  if (!callback_scope::is_within(*this)) return shutdown({});
+  if (in_a_forked_child()) return;
+  stop_taking({});
+  const std::unique_lock hold(join_mutex_, std::try_to_lock);  // else somebody waits for it
+  if (hold.owns_lock() && manager_.joinable()) manager_.detach();
+}
+
 void process_engine::cancel_pending() {
   std::vector<remote_job*> withdrawn;
   {
@@ -436,26 +452,11 @@ void process_engine::cancel_pending() {
     }
     for (remote_job* job : withdrawn) settle(*job);
   }
-  const auto* before = std::exchange(resolving_engine, this);
-  for (remote_job* job : withdrawn) job->cancelled();
-  resolving_engine = before;
-  if (!withdrawn.empty()) finished(withdrawn.size());
-}
-
-void process_engine::wait_for_manager() {
-  // From a done callback there is nothing to wait for that would not wait for us; nor for somebody
-  // else who waits already.
-  std::unique_lock hold(join_mutex_, std::defer_lock);
-  if (resolving_engine != this)
-    hold.lock();
-  else if (!hold.try_lock())
-    return;
-  if (!manager_.joinable()) return;
-  if (resolving_engine == this) {
-    manager_.detach();
-  } else {
-    manager_.join();
+  {
+    const callback_scope inside(*this);
+    for (remote_job* job : withdrawn) job->cancelled();
   }
+  if (!withdrawn.empty()) finished(withdrawn.size());
 }
 
 // ---- the doors for the templates ---------------------------------------------------------------

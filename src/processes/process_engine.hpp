@@ -52,6 +52,8 @@ class process_engine final : public inspected {
   // See process_pool_executor::kill.
   bool kill(remote_job& job) noexcept;
   void shutdown(shutdown_options options);
+  // The executor goes. In a callback nothing is waited for: the manager then ends on its own.
+  void abandon();
 
   // What a call throws that was ended for that reason.
   static std::exception_ptr sentence_of(const remote_job& job, sentence why);
@@ -134,8 +136,11 @@ class process_engine final : public inspected {
   void harvest_rest(seat& s, reply_batch& batch) noexcept;  // (m)
   void spoil(seat& s) noexcept;                             // (m)
   void look_at_sleepers(std::int64_t now) noexcept;
-  void hear_reports() noexcept;        // the manager's
-  void hear_report(seat& s) noexcept;  // the manager's
+  bool awaits_hearing(const seat& s, std::uint32_t sequence) const noexcept;  // (m)
+  void hear_reports() noexcept;                                               // the manager's
+  void hear_report(seat& s) noexcept;                                         // the manager's
+  std::shared_ptr<const report_listener> begin_hearing(seat& s,
+                                                       std::uint32_t sequence) noexcept;  // (m)
   void return_lent(const reply_batch::came_along& beside) noexcept;
   void resolve(reply_batch& batch) noexcept;
   void reject_all(std::vector<failure>& failures) noexcept;
@@ -147,7 +152,7 @@ class process_engine final : public inspected {
     const int told = s.pid.load(std::memory_order_relaxed);
     return told != 0 || options_.sandbox ? told : s.shared->pid.load(std::memory_order_relaxed);
   }
-  void wait_for_manager();
+  void stop_taking(shutdown_options options);
 
   // manager.cpp: the manager thread and nobody else.
   void manage() noexcept;
@@ -262,7 +267,25 @@ class process_engine final : public inspected {
 // On CLOCK_MONOTONIC, saturating.
 std::int64_t time_from_now(duration span) noexcept;
 
-// Non-null while this thread resolves futures of that engine: callbacks must not wait for it.
-extern thread_local const process_engine* resolving_engine;
+// Around the callbacks of an engine's calls, which must not wait for that engine; they may cause
+// callbacks of another's.
+class callback_scope {
+ public:
+  explicit callback_scope(const process_engine& of) noexcept : of_(of), outer_(innermost) {
+    innermost = this;
+  }
+  callback_scope(const callback_scope&) = delete;
+  ~callback_scope() { innermost = outer_; }
+  static bool is_within(const process_engine& e) noexcept {
+    for (auto* each = innermost; each != nullptr; each = each->outer_)
+      if (&each->of_ == &e) return true;
+    return false;
+  }
+
+ private:
+  static thread_local const callback_scope* innermost;
+  const process_engine& of_;
+  const callback_scope* outer_;
+};
 
 }  // namespace plait::detail

@@ -10,7 +10,7 @@ process_pool_executor::process_pool_executor(process_pool_options options)
     : engine_(new detail::process_engine(std::move(options))) {}
 
 process_pool_executor::~process_pool_executor() {
-  engine_->shutdown({});
+  engine_->abandon();
   engine_->release();
 }
 

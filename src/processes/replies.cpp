@@ -134,7 +134,7 @@ bool process_engine::harvest(seat& s, reply_batch& batch) noexcept {
       sound &= state <= slot_state::passed;
       break;
     }
-    if (s.has_report_of(sequence)) break;  // C10: the manager was rung for it
+    if (awaits_hearing(s, sequence)) break;  // C10: the manager is on it
     took = true;
     sound &= take_reply(s, sequence, state, batch);
     s.arena.free_up_to(s.marks[sequence % slot_count]);
@@ -224,44 +224,76 @@ void process_engine::hear_report(seat& s) noexcept {
   auto& word = s.shared->report;
   const std::uint32_t from = word.load(std::memory_order_acquire);
   if (from == 0) return;
+  std::string text;
+  try {
+    const std::size_t size = std::atomic_ref(s.shared->report_size);
+    text.assign(s.shared->reported, std::min(size, this_call::report_limit));  // C6
+  } catch (const std::exception&) {
+    return;  // no memory: the call waits until there is some
+  }
   std::shared_ptr<const report_listener> listener;
   {
     const std::lock_guard hold(mutex_);
-    const std::uint32_t sequence = from - 1, oldest = s.harvested;
-    if (sequence - oldest < s.placed - oldest)
-      if (remote_job* job = s.jobs[sequence % slot_count]) listener = job->listener_;
+    listener = begin_hearing(s, from - 1);
   }
   if (listener != nullptr) {
-    const auto* before = std::exchange(resolving_engine, this);
+    const callback_scope inside(*this);
     try {
-      const std::size_t size = std::atomic_ref(s.shared->report_size);
-      const std::string text(s.shared->reported, std::min(size, this_call::report_limit));  // C6
       (*listener)(text);
     } catch (...) {
       report_unhandled(std::current_exception(), "thrown by a process call's on_report");
     }
-    resolving_engine = before;
+    listener.reset();  // while the call has another: what it holds goes with its future
+    const std::lock_guard hold(mutex_);
+    s.is_hearing = false;
   }
   word.store(0, std::memory_order_seq_cst);
   futex_wake(word);
 }
 
+// Of a dead worker the manager has heard the last.
+bool process_engine::awaits_hearing(const seat& s, std::uint32_t sequence) const noexcept {
+  if (s.is_heard_now(sequence)) return true;
+  const remote_job* job = s.jobs[sequence % slot_count];
+  return job != nullptr && job->listener_ != nullptr && !s.dead && s.has_report_of(sequence) &&
+         !s.is_heard_out(sequence);
+}
+
+// Whose report lies there; from now on that call has no result until it was heard. A call that has
+// answered reports no more, so what lies there then is its last one, and nobody waits for another.
+std::shared_ptr<const report_listener> process_engine::begin_hearing(
+    seat& s, std::uint32_t sequence) noexcept {
+  const std::uint32_t oldest = s.harvested;
+  if (sequence - oldest >= s.placed - oldest) return nullptr;
+  const remote_job* job = s.jobs[sequence % slot_count];
+  const auto state = s.slot_of(sequence).state.load(std::memory_order_acquire);
+  const bool answered = state == slot_state::done || state == slot_state::failed;
+  if (job == nullptr || job->listener_ == nullptr || s.is_heard_out(sequence) ||
+      (state != slot_state::running && !answered))
+    return nullptr;
+  s.heard_call = sequence;
+  s.is_hearing = true;
+  s.was_last = answered;
+  return job->listener_;
+}
+
 void process_engine::resolve(reply_batch& batch) noexcept {
-  const auto* before = std::exchange(resolving_engine, this);
-  for (auto& item : batch) {
-    if (item.file) reply_batch::copy_from_file(item);
-    if (item.trouble != nullptr) {
-      item.job->reject(std::make_exception_ptr(serialization_error(item.trouble)));
-    } else {
-      item.job->resolve(item.answer);
-      reply_batch::free_bytes(item);
-    }
-    if (item.beside != nullptr) {
-      return_lent(*item.beside);
-      item.beside.reset();
+  {
+    const callback_scope inside(*this);
+    for (auto& item : batch) {
+      if (item.file) reply_batch::copy_from_file(item);
+      if (item.trouble != nullptr) {
+        item.job->reject(std::make_exception_ptr(serialization_error(item.trouble)));
+      } else {
+        item.job->resolve(item.answer);
+        reply_batch::free_bytes(item);
+      }
+      if (item.beside != nullptr) {
+        return_lent(*item.beside);
+        item.beside.reset();
+      }
     }
   }
-  resolving_engine = before;
   const std::size_t n = batch.size();
   batch.clear();
   if (n != 0) finished(n);

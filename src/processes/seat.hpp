@@ -61,7 +61,10 @@ struct seat {
   ring_arena arena;
   seen_messages replies;  // large ones, mapped
 
-  std::int64_t odd_since = 0;  // when it was first seen to sleep over a call; 0: not lately
+  std::uint32_t heard_call = 0;  // the call whose report is being heard, or was
+  bool is_hearing = false;       // its listener runs
+  bool was_last = false;         // the call had answered before
+  std::int64_t odd_since = 0;    // when it was first seen to sleep over a call; 0: not lately
   std::uint32_t odd_call = 0;
   std::atomic<int> pid{0};  // 0 until the zygote has told; written by the manager
 
@@ -87,9 +90,15 @@ struct seat {
       n += jobs[q % slot_count] != nullptr;
     return n;
   }
-  // C10. A worker stores it before the reply.
+  // C10. A worker stores a report before the reply.
   bool has_report_of(std::uint32_t sequence) const noexcept {
     return shared->report.load(std::memory_order_acquire) == 1 + sequence;
+  }
+  bool is_heard_now(std::uint32_t sequence) const noexcept {
+    return is_hearing && heard_call == sequence;
+  }
+  bool is_heard_out(std::uint32_t sequence) const noexcept {
+    return was_last && !is_hearing && heard_call == sequence;
   }
   // Whether a reply is there to be taken. Any thread, without the mutex: a hint.
   bool has_reply() const noexcept {

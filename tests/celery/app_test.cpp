@@ -131,6 +131,42 @@ TEST_P(CeleryAppPools, ARunningCallTellsOfItself) {
   EXPECT_EQ(now.result, value(4));
 }
 
+int reports_what_it_likes() {
+  for (const char* text : {"42", "[]", "[1,2,3]", "not JSON", "", R"(["id","PROGRESS",1])"})
+    plait::this_call::report(text);
+  return 7;
+}
+
+TEST(CeleryApp, ATaskMayReportWhatItLikes) {
+  fixture f{{.concurrency = 1}};
+  const auto reports = f.tasks.task("reports", reports_what_it_likes);
+  f.start();
+  EXPECT_EQ(reports.delay().get(), 7);
+  EXPECT_EQ(reports.delay().get(), 7);
+}
+
+TEST(CeleryApp, ARevocationChangesNothingOfWhatHasBegunOrEnded) {
+  fixture f{{.concurrency = 1}};
+  const auto hello = f.tasks.task("greet", greet);
+  const auto counted = f.tasks.task("progresses", progresses);
+  const plait::testing::gate gate;
+  f.start();
+  const std::string failed = new_task_id(), runs = new_task_id();
+  EXPECT_THROW(hello.apply_async({""}, {.task_id = failed}).get(), plait::remote_error);
+  const auto four = counted.apply_async({gate.name()}, {.task_id = runs});
+  gate.wait_for_arrival();
+  while (f.tasks.state_of(runs).get().state != "PROGRESS") {
+  }
+  const std::string waits = new_task_id();
+  const auto never = hello.apply_async({"you"}, {.countdown = 1h, .task_id = waits});
+  for (const auto& id : {failed, runs, waits}) f.tasks.revoke(id);
+  EXPECT_THROW(never.get(), plait::cancelled_error);  // the last of them has been carried out
+  EXPECT_EQ(f.tasks.state_of(runs).get().state, "PROGRESS");
+  gate.open();
+  EXPECT_EQ(four.get(), 4);
+  EXPECT_EQ(f.tasks.state_of(failed).get().state, "FAILURE");
+}
+
 TEST(CeleryApp, ACallIsKnownByItsIdWhereverItWasSent) {
   fixture f;
   const auto hello = f.tasks.task("greet", greet);

@@ -34,6 +34,7 @@ struct bench {
   std::unique_ptr<seam::worker_engine> engine;
   plait::future<> running;
   unsigned max_deliveries = 3;
+  seam::result_backend* results = nullptr;  // the transport's
 
   template <class F>
   void add(const std::string& name, F f, task_options options = {}) {
@@ -49,9 +50,9 @@ struct bench {
     options.queues = {"celery"};
     options.hostname = "celery@here";
     options.max_deliveries = max_deliveries;
-    engine = std::make_unique<seam::worker_engine>(tasks, *transport, transport->backend(),
-                                                   seam::engines{nullptr, &threads},
-                                                   seam::worker_engine::settings{options, 24h});
+    engine = std::make_unique<seam::worker_engine>(
+        tasks, *transport, results != nullptr ? *results : transport->backend(),
+        seam::engines{nullptr, &threads}, seam::worker_engine::settings{options, 24h});
     running = plait::spawn(engine->run());
   }
   task<> stop() {
@@ -256,6 +257,60 @@ TEST(CeleryWorker, TheLimitThatEndsACoroutineIsTheOneThatIsTold) {
 }
 
 // Another's transport, whose second reserve fails after half a minute.
+// Takes a second for a state that is not final, as one does whose connection has to be made anew.
+class slow_backend final : public seam::result_backend {
+ public:
+  explicit slow_backend(seam::result_backend& of) : of_(of) {}
+  task<bool> store(seam::stored_result r) override {
+    if (r.state != "SUCCESS" && r.state != "FAILURE") {
+      ++states;
+      co_await plait::sleep(1s);
+      if (fails) throw transport_error("it went");
+    }
+    co_return co_await of_.store(std::move(r));
+  }
+  task<std::optional<std::string>> get(std::string id) override { return of_.get(std::move(id)); }
+  task<std::string> wait(std::string id) override { return of_.wait(std::move(id)); }
+  task<> forget(std::string id) override { return of_.forget(std::move(id)); }
+  task<> begin_chord(std::string group, std::size_t size) override {
+    return of_.begin_chord(std::move(group), size);
+  }
+  task<std::optional<std::vector<std::string>>> end_chord_part(seam::chord_part part) override {
+    return of_.end_chord_part(std::move(part));
+  }
+  int states = 0;
+  bool fails = false;
+
+ private:
+  seam::result_backend& of_;
+};
+
+task<int> tells_much_and_fails(context& self) {
+  for (int i = 0; i < 1000; ++i) self.update_state("PROGRESS", i);
+  co_await plait::sleep(100ms);
+  throw std::runtime_error("no");
+}
+
+TEST(CeleryWorker, NoStateComesBehindTheEndOfItsCall) {
+  with_bench([](bench& b) -> task<> {
+    slow_backend slow(b.transport->backend());
+    b.results = &slow;
+    b.add("fails", &tells_much_and_fails);
+    b.start();
+    const auto m = co_await b.call(bench::message("fails", "t1", of()));
+    EXPECT_EQ(m.status, "FAILURE");
+    co_await plait::sleep(1h);
+    const auto kept = co_await slow.get("t1");
+    EXPECT_EQ(seam::decode_result(std::string_view(*kept)).status, "FAILURE");
+    EXPECT_EQ(slow.states, 1) << "they pile up";
+    slow.fails = true;
+    const auto other = co_await b.call(bench::message("fails", "t2", of()));
+    EXPECT_EQ(other.status, "FAILURE");
+    co_await b.stop();
+    b.engine.reset();
+  });
+}
+
 class moody_broker final : public seam::broker {
  public:
   explicit moody_broker(seam::broker& of) : of_(of) {}

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -236,6 +237,47 @@ TEST(ReportOfACall, MayStopItOrSubmitMore) {
   const auto shuts_down = [&](std::string_view) { pool.shutdown(); };
   EXPECT_EQ(pool.with({.on_report = shuts_down}).submit(counts, 3).get(), 3);
   EXPECT_THROW(pool.submit(counts, 1), plait::executor_shutdown);
+}
+
+// The first of the two is the pool's destructor.
+TEST(ReportOfACall, AShutdownFromItsListenerLeavesTheWaitingToOthers) {
+  gate g;
+  std::atomic<int> heard = 0;
+  plait::future<> f;
+  {
+    process_pool_executor pool{1};
+    const auto shuts_down = [&](std::string_view) {
+      if (heard++ == 0) pool.shutdown();
+    };
+    f = pool.with({.on_report = shuts_down})
+            .submit(
+                [](std::string gate_name) {
+                  this_call::report("first");
+                  gate::pass(gate_name);
+                  this_call::report("second");
+                },
+                g.name());
+    g.wait_for_arrival();
+    while (heard == 0) std::this_thread::yield();
+    g.open();
+  }
+  EXPECT_TRUE(f.done());
+  EXPECT_EQ(heard, 2);
+}
+
+TEST(ReportOfACall, ItsListenerMayHoldThePool) {
+  for (int i = 0; i < 100; ++i) {
+    std::atomic<int> heard = 0;
+    auto pool = std::make_shared<process_pool_executor>(1);
+    auto f =
+        pool->with({.on_report = [&heard, pool](std::string_view) { ++heard; }}).submit(counts, 2);
+    if (i % 2 == 0) {
+      EXPECT_EQ(f.get(), 2);
+    }
+    pool.reset();
+    f = {};
+    while (heard != 2) std::this_thread::yield();
+  }
 }
 
 TEST(ReportOfACall, ReachesATaskOfALoop) {

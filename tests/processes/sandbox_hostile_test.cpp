@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
@@ -103,6 +104,56 @@ TEST(HostileCall, CannotSilenceTheDoorbellThatOtherWorkersRing) {
   };
   pool.submit(fill).get();
   for (int i = 0; i < 100; ++i) EXPECT_EQ(pool.submit(healthy, i).get(), i + 1);
+}
+
+// A report that is there again as soon as it was heard, of a call that says it has answered.
+void reports_behind_its_answer() {
+  slot& own = running_slot();
+  const auto sequence = static_cast<std::uint32_t>(&own - own_channel->slots);
+  own_channel->report_size = 0xffff'ffff;
+  for (;;) {
+    own_channel->report = 1 + sequence;
+    own.state = slot_state::done;
+  }
+}
+
+TEST(HostileCall, CannotHoldUpItsEndByReports) {
+  std::atomic<int> heard = 0;
+  for (const bool is_heard : {false, true}) {
+    process_pool_executor pool(hostile_pool());
+    plait::process_call_options options{.timeout = 100ms};
+    if (is_heard) options.on_report = [&](std::string_view) { ++heard; };
+    const auto f = pool.with(options).submit(reports_behind_its_answer);
+    EXPECT_TRUE(f.wait_for(20s)) << "it is held up";
+    EXPECT_TRUE(recovers(pool));
+    const auto last = pool.with(options).submit(reports_behind_its_answer);
+    pool.terminate_workers();
+    EXPECT_TRUE(last.done());
+  }
+  EXPECT_GE(heard, 1);
+}
+
+TEST(HostileCall, CannotReportForACallThatHasNotBegun) {
+  std::atomic<int> heard = 0;
+  process_pool_executor pool(hostile_pool());
+  const auto f = pool.submit([] {
+    for (std::uint32_t sequence = 0; sequence < 20; ++sequence) {
+      while (own_channel->report != 0) {
+      }
+      own_channel->report = 1 + sequence;
+      const std::uint64_t one = 1;
+      if (write(doorbell, &one, sizeof one) < 0) std::abort();
+    }
+    while (own_channel->report != 0) {
+    }
+  });
+  std::vector<plait::future<int>> behind;
+  for (int i = 0; i < 4; ++i)
+    behind.push_back(
+        pool.with({.on_report = [&](std::string_view) { ++heard; }}).submit(healthy, i));
+  f.get();
+  for (int i = 0; i < 4; ++i) EXPECT_EQ(behind[static_cast<std::size_t>(i)].get(), i + 1);
+  EXPECT_EQ(heard, 0);
 }
 
 TEST(HostileCall, CannotWriteToWhatAllWorkersShare) {

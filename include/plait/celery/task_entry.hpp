@@ -33,8 +33,8 @@ std::string reply_exception() noexcept;  // of what is being handled
 // Where a call's own states go: context::update_state.
 using state_update = std::function<void(std::string, value)>;
 // From within a worker process, and on the other side.
-void report_state(std::string state, value meta);
-std::function<void(std::string_view)> to_each_state(state_update update);
+state_update states_by_report(std::string id);
+std::function<void(std::string_view)> to_each_state(std::string id, state_update update);
 
 // Where calls run.
 struct engines {
@@ -46,6 +46,7 @@ struct engines {
 struct call_order {
   std::string invocation;
   process_call_options limits;
+  std::string id;
   state_update update;
 };
 
@@ -70,9 +71,10 @@ class task_entry {
 };
 
 template <class F>
-std::string run_here(F& f, std::string_view text, std::stop_token stop, state_update update) {
+std::string run_here(F& f, std::string_view text, std::stop_token stop, state_update update = {}) {
   try {
     auto i = decode_invocation(text);
+    if (!update) update = states_by_report(i.facts.id);  // from within a worker process
     context self(std::move(i.facts), std::move(stop), std::move(update));
     return reply_value(call_bound(f, self, std::move(i.args), {}));
   } catch (...) {
@@ -83,12 +85,12 @@ std::string run_here(F& f, std::string_view text, std::stop_token stop, state_up
 // What runs in a worker process: of a function pointer, and of what has no state.
 template <class F>
 std::string run_function(F f, std::string text) {
-  return run_here(f, text, this_call::stop_token(), &report_state);
+  return run_here(f, text, this_call::stop_token());
 }
 template <class F>
 std::string run_stateless(std::string text) {
   F f{};
-  return run_here(f, text, this_call::stop_token(), &report_state);
+  return run_here(f, text, this_call::stop_token());
 }
 
 // A coroutine on the worker's loop. The function object outlives the call.
@@ -128,7 +130,7 @@ class typed_entry final : public task_entry {
     } else {
       if constexpr (travels) {
         if (e.processes != nullptr) {
-          order.limits.on_report = to_each_state(std::move(order.update));
+          order.limits.on_report = to_each_state(std::move(order.id), std::move(order.update));
           auto pool = e.processes->with(std::move(order.limits));
           if constexpr (is_pointer) {
             return pool.submit(&run_function<F>, f_, std::move(order.invocation));

@@ -31,7 +31,8 @@ inline constexpr std::size_t report_limit = 64 * 1024;
 
 // Hands `text`, any bytes, to the on_report of this call: in order, once, before the call's future has
 // its result, also if the worker dies right afterwards. Waits while the report before it has not been
-// heard. Nothing happens where nobody listens, outside of calls, and in a process that a call forked.
+// heard. Nothing happens where nobody listens, outside of calls, and in a process that a call forked;
+// a thread that outlives its call reports for whichever call runs then.
 // Throws std::length_error for more than report_limit bytes: what is large belongs into the result.
 // Cost: about 7 us, 2 ns where nobody listens; about 170,000 a second and worker.
 void report(std::string_view text);

@@ -118,6 +118,11 @@ task<> rpc_backend::withdraw() {
   const auto self = desk_;
   if (!self->listens || !self->server->is_up()) co_return;
   self->listens = false;
+  list consumer;  // first: to delete its queue would end it for a fault
+  consumer.push_back(self->book->own_queue);
+  consumer.push_back(false);
+  method cancel(method_id::basic_cancel, std::move(consumer));
+  static_cast<void>(co_await self->server->call(channel::listening, std::move(cancel)));
   list a;
   a.push_back(self->book->own_queue);
   for (const bool flag : {false, false, false}) a.push_back(flag);
