@@ -6,6 +6,7 @@
 #include "plait/celery.hpp"
 #include "plait/coroutines.hpp"
 #include "plait/http.hpp"
+#include "plait/inspect.hpp"
 #include "plait/net.hpp"
 #include "plait/processes.hpp"
 #include "plait/threads.hpp"

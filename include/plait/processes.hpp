@@ -8,6 +8,7 @@
 #include "plait/core/errors.hpp"
 #include "plait/core/executor.hpp"
 #include "plait/core/future.hpp"
+#include "plait/core/then.hpp"
 #include "plait/processes/codec.hpp"
 #include "plait/processes/errors.hpp"
 #include "plait/processes/process_pool_executor.hpp"

@@ -178,6 +178,7 @@ void uring_poller::remove(readiness& r) noexcept {
 }
 
 void uring_poller::free_slot(unsigned index) noexcept {
+  slots_[index].polling = false;
   slots_[index].next_free = std::exchange(free_, index);
 }
 

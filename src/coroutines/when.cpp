@@ -201,10 +201,9 @@ bool when_base::satisfied() noexcept {
     const std::size_t i = inbox_->next();
     if (i == completion_inbox::none) return false;
     if (options_.return_when == return_when::first_completed) return true;
-    if (options_.return_when == return_when::first_exception) {
-      const auto& state = *access::get(watched_[i]);
-      if (state.has_exception() || state.is_cancelled()) return true;
-    }
+    if (options_.return_when == return_when::first_exception &&
+        access::get(watched_[i])->has_exception())
+      return true;
   }
 }
 

@@ -13,7 +13,7 @@
 namespace plait::detail {
 
 // Who watches; a bit each.
-enum class watcher : unsigned { door = 1, stalls = 2, trace = 4 };
+enum class watcher : unsigned { door = 1, trace = 4 };
 inline constinit std::atomic<unsigned> watchers{0};
 
 inline bool watched() noexcept { return watchers.load(std::memory_order_relaxed) != 0; }

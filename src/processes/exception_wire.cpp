@@ -132,6 +132,7 @@ bool encode_crash(encoder& to, const std::exception& e) {
   to.write_plain(crash->cause());
   codec<resource_usage>::encode(to, crash->usage());
   to.write_plain(crash->core_dumped());
+  to.write_plain(crash->attempt());
   return true;
 }
 
@@ -185,6 +186,7 @@ void throw_decoded(decoder& from) {
     v.cause = from.read_plain<crash_cause>();
     v.usage = codec<resource_usage>::decode(from);
     v.core_dumped = codec<bool>::decode(from);
+    v.attempt = from.read_plain<unsigned>();
     throw worker_crashed(std::move(v));
   }
   if (number == number_of_remote) {

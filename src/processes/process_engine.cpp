@@ -87,7 +87,7 @@ process_engine::process_engine(process_pool_options options)
       options_.start == start_method::fork && objection != nullptr)
     throw broken_executor(objection);
   page_file_ = make_memfd("plait-pool", sizeof(pool_page));
-  page_ = static_cast<pool_page*>(map_shared(page_file_.get(), sizeof(pool_page)));
+  page_.reset(static_cast<pool_page*>(map_shared(page_file_.get(), sizeof(pool_page))));
   if (options_.sandbox) seal(page_file_.get(), page_access::read);
   doorbell_ = make_eventfd();
   alarm_ = make_eventfd();
@@ -112,7 +112,6 @@ process_engine::process_engine(process_pool_options options)
     manager_ = std::thread([this] { manage(); });
   } catch (...) {
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    munmap(page_, sizeof(pool_page));
     throw;
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
@@ -124,7 +123,9 @@ process_engine::process_engine(process_pool_options options)
 process_engine::~process_engine() {
   if (entered_) inspected::leave();
   for (std::size_t i = 0; i < seat_count_; ++i) munmap(seat_at(i).shared, sizeof(channel));
-  munmap(page_, sizeof(pool_page));
+}
+void process_engine::unmaps::operator()(pool_page* page) const noexcept {
+  munmap(page, sizeof *page);
 }
 
 // ---- placing -----------------------------------------------------------------------------------

@@ -236,7 +236,10 @@ class process_engine final : public inspected {
   std::atomic<int> pollers_{0};
   std::atomic<int> spins_to_skip_{0}, spin_penalty_{0};
 
-  pool_page* page_ = nullptr;
+  struct unmaps {
+    void operator()(pool_page* page) const noexcept;
+  };
+  std::unique_ptr<pool_page, unmaps> page_;
   descriptor page_file_, doorbell_, alarm_, events_;
 
   // The manager's alone.

@@ -18,10 +18,6 @@ void process_pool_executor::post(detail::remote_job& job) { engine_->enqueue(job
 
 void process_pool_executor::set_options(detail::remote_job& job,
                                         const process_call_options& options) {
-  const bool plain = options.name == nullptr && options.timeout == duration::max() &&
-                     options.deadline == duration::max() && options.retries == 0 &&
-                     options.stop_first == duration::zero() && !options.on_report;
-  if (plain) return;
   try {
     job.set_options(options);
   } catch (...) {  // no memory: its future must not wait for a call that nobody has

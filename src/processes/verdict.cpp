@@ -19,9 +19,11 @@ constexpr unsigned max_failed_starts = 3;
 constexpr std::int64_t retry_pause_ns = 100'000'000;
 
 std::string describe_status(int status) {
-  if (WIFSIGNALED(status))
-    return "was killed by signal " + std::to_string(WTERMSIG(status)) + " (" +
-           sigdescr_np(WTERMSIG(status)) + ")";
+  if (WIFSIGNALED(status)) {
+    const char* description = sigdescr_np(WTERMSIG(status));  // real-time signals have none
+    return "was killed by signal " + std::to_string(WTERMSIG(status)) +
+           (description != nullptr ? std::string(" (") + description + ")" : "");
+  }
   return "exited with status " + std::to_string(WEXITSTATUS(status));
 }
 

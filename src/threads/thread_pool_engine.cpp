@@ -251,7 +251,7 @@ void thread_pool_engine::work(worker& self) noexcept {
   current_ = &self;
   blocking_policy::exchange(this);
   call_home::exchange_current(this);
-  if (!initialize(self)) return end(self);
+  if (!initialize()) return end(self);
   for (;;) {  // each turn begins as a searcher
     if (active() <= limit_.load(std::memory_order_relaxed)) {
       if (job* found = search(self)) {
@@ -272,7 +272,7 @@ void thread_pool_engine::work(worker& self) noexcept {
   }
 }
 
-bool thread_pool_engine::initialize(worker&) noexcept {
+bool thread_pool_engine::initialize() noexcept {
   try {
     options_.initializer();
     return true;
@@ -325,18 +325,28 @@ bool thread_pool_engine::idles_away() const noexcept {
 bool thread_pool_engine::retire(worker& self) noexcept {
   std::unique_lock hold(threads_);
   if (!idles_away() || ended_.load(std::memory_order_seq_cst)) return false;
+  // Whoever posted before this counted on a thread that was awake; whoever posts after it does not.
+  alive_.fetch_sub(1, std::memory_order_seq_cst);
+  if (has_work()) {
+    alive_.fetch_add(1, std::memory_order_seq_cst);
+    return false;
+  }
   if (options_.size == sizing::elastic)
-    limit_.store(std::clamp(alive_.load() - 1, base_, limit_.load()), std::memory_order_seq_cst);
-  last_rites(self, std::move(hold));
+    limit_.store(std::clamp(alive_.load(), base_, limit_.load()), std::memory_order_seq_cst);
+  last_rites(self, std::move(hold), false);
   return true;
 }
 
 void thread_pool_engine::end(worker& self) noexcept {
-  last_rites(self, std::unique_lock(threads_));
+  std::unique_lock hold(threads_);
+  const bool is_last = alive_.fetch_sub(1, std::memory_order_seq_cst) == 1;
+  last_rites(self, std::move(hold), is_last);
 }
 
-// The last thing a thread does. The last thread of a pool without a handle deletes the pool.
-void thread_pool_engine::last_rites(worker& self, std::unique_lock<std::mutex> hold) noexcept {
+// The last thing a thread does, which has counted itself out. The last thread of a pool without a handle
+// deletes the pool.
+void thread_pool_engine::last_rites(worker& self, std::unique_lock<std::mutex> hold,
+                                    bool is_last) noexcept {
   current_ = nullptr;
   blocking_policy::exchange(nullptr);
   call_home::exchange_current(nullptr);
@@ -344,8 +354,7 @@ void thread_pool_engine::last_rites(worker& self, std::unique_lock<std::mutex> h
     injected_.push(*j, call_priority::normal, injection_queue::origin::running_call);
   free_slots_.push_back(self.slot);
   self.tid.store(0, std::memory_order_relaxed);
-  const bool last = alive_.fetch_sub(1, std::memory_order_seq_cst) == 1;
-  if (!last || !orphaned_) {
+  if (!is_last || !orphaned_) {
     // Those that count the parked against the alive must count again.
     if (closed_.load(std::memory_order_seq_cst)) parked_.wake_all();
     thread_ended_.notify_all();

@@ -66,13 +66,13 @@ class thread_pool_engine final : public call_home, public blocking_policy, publi
 
   // Workers.
   void work(worker& self) noexcept;
-  bool initialize(worker& self) noexcept;
+  bool initialize() noexcept;
   void run_from(worker& self, job* found) noexcept;
   enum class after_park { searching, ended, gone };
   after_park park(worker& self) noexcept;
   bool retire(worker& self) noexcept;
   void end(worker& self) noexcept;
-  void last_rites(worker& self, std::unique_lock<std::mutex> hold) noexcept;
+  void last_rites(worker& self, std::unique_lock<std::mutex> hold, bool is_last) noexcept;
   job* search(worker& self) noexcept;
   job* next(worker& self) noexcept;
   void run(job& j) noexcept {
@@ -145,7 +145,7 @@ class thread_pool_engine final : public call_home, public blocking_policy, publi
   std::mutex room_;
   std::condition_variable room_made_;
 
-  mutable std::mutex stoppables_;
+  std::mutex stoppables_;
   stoppable_call* stoppable_ = nullptr;
 
   growth_monitor growth_;

@@ -27,7 +27,7 @@ class work_deque {
     const auto bottom = bottom_.load(std::memory_order_relaxed);
     if (bottom - top_.load(std::memory_order_acquire) >= capacity) return false;
     slot(bottom).store(&j, std::memory_order_relaxed);
-    // Not only release: it must be seen before parking::notify() looks for parked workers (P1).
+    // Not only release: it must be seen before call_for_help() looks for parked workers (P1).
     bottom_.store(bottom + 1, std::memory_order_seq_cst);
     return true;
   }

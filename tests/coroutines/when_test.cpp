@@ -65,6 +65,18 @@ TEST(When, FirstExceptionReturnsAtTheFirstFailure) {
   });
 }
 
+// As wait() has it, and Python's.
+TEST(When, FirstExceptionDoesNotReturnAtACancellation) {
+  virtual_run([]() -> task<> {
+    std::vector<plait::future<int>> all;
+    for (int i = 1; i <= 3; ++i) all.push_back(plait::spawn(after(i * 1s, i)));
+    all[0].cancel();
+    const auto result = co_await plait::when(all, {.return_when = return_when::first_exception});
+    EXPECT_EQ(result.done.size(), 3u);
+    EXPECT_TRUE(result.done[0].cancelled());
+  });
+}
+
 TEST(When, ATimeoutEndsTheWaitAndNothingElse) {
   virtual_run([]() -> task<> {
     auto result = co_await plait::when(tasks_of(plain), {.timeout = 1500ms});

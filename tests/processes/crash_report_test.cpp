@@ -140,10 +140,11 @@ TEST_F(CrashReport, TravelsThroughNestedPools) {
   const auto e = crash_of(pool.submit(
       [](int) {
         process_pool_executor inner{{.max_workers = 1, .initializer = no_core_files}};
-        return inner.submit(calls_who_writes, 0x20).get();
+        return inner.with({.retries = 1}).submit(calls_who_writes, 0x20).get();
       },
       0));
   EXPECT_EQ(e.fault_address(), 0x20u);
+  EXPECT_EQ(e.attempt(), 2u);
   EXPECT_TRUE(names(e, "writes_through"));
 }
 

@@ -272,6 +272,19 @@ TEST(ProcessPool, InitializerRunsInEveryWorkerFirst) {
   EXPECT_EQ(initialized, 0);
 }
 
+// Which has a number and no name.
+TEST(ProcessPool, AWorkerThatDiesOfARealTimeSignalAtItsStartIsToldOf) {
+  process_pool_executor pool{{.max_workers = 1, .initializer = [] { raise(SIGRTMAX - 1); }}};
+  try {
+    pool.submit(twice, 1).get();
+    FAIL();
+  } catch (const plait::broken_executor& e) {
+    EXPECT_NE(std::string(e.what()).find("signal " + std::to_string(SIGRTMAX - 1)),
+              std::string::npos)
+        << e.what();
+  }
+}
+
 TEST(ProcessPool, InitializerThatThrowsBreaksThePoolWithItsReason) {
   process_pool_executor pool{{.initializer = [] { throw std::runtime_error("no licence"); }}};
   auto waiting = pool.submit(twice, 1);

@@ -7,6 +7,8 @@
 //   ├── invalid_state         a future without a state; a promise fulfilled twice
 //   ├── broken_promise        the promise was destroyed without a result
 //   ├── executor_shutdown     submit() after shutdown()
+//   ├── executor_full         no room for another call           (see executor.hpp)
+//   ├── queue_closed, queue_full, queue_empty, broken_barrier         (see coroutines.hpp)
 //   ├── exception_group       several of a task group's failures   (see exception_group.hpp)
 //   ├── broken_executor       an engine lost what it runs on         (see processes.hpp)
 //   ├── task_error            a call failed by no doing of its code  (see processes.hpp)

@@ -207,7 +207,6 @@ struct access {
   static future<T> adopt(state<T>* s) noexcept {
     return future<T>(s);
   }
-  static any_future adopt_any(state_base* s) noexcept { return any_future(s); }
   static state_base* get(const any_future& f) noexcept { return f.state_; }
   static state_base& checked(const any_future& f) { return f.checked(); }
   // Gives the reference up; throws invalid_state for an empty future.

@@ -141,7 +141,7 @@ class state_base {
   // Somebody was given this as work, a call or a task. The other states are promises, and whoever has
   // one may keep it.
   bool is_submitted() const noexcept { return where_ != nullptr; }
-  // "call to f, submitted in g (file+0x12)"
+  // "call of f submitted in g (file+0x12)"
   virtual std::string describe() const;
   // The same as data, for reports that must not take long. Like describe(), from any thread.
   virtual job_origin identity() const noexcept { return {}; }

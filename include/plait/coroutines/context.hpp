@@ -5,7 +5,7 @@
 // the context's current waiter to let go. Contexts form a tree through their waiters: a flow that
 // waits for children (gather, timeout) passes a stop on to them.
 //
-// Everything here belongs to the loop's thread. Other threads go through event_loop::post.
+// Everything here belongs to the loop's thread. Other threads go through event_loop::deliver.
 //
 // Cancellation is level-triggered: once a context is stopping, every further await of its flow
 // throws cancelled_error, until the flow ends. An operation that has already succeeded when the
@@ -234,7 +234,6 @@ class waiter : public job {
       throw_cancelled();
   }
   context& flow() const noexcept { return *flow_; }
-  bool waiting() const noexcept { return flow_->waiting_ == this; }
 
  private:
   void enter(std::coroutine_handle<> frame) noexcept {

@@ -12,6 +12,8 @@
 //       ├── certificate_error  the other end's certificate is not to be trusted
 //       └── truncated_stream   the connection ended without TLS's end: somebody may have cut it
 //
+// With what they belong to: file_error (file.hpp), send_error (udp_socket.hpp), spawn_error, exit_status_lost
+// and output_limit_exceeded (subprocess.hpp), command_failed (run_command.hpp).
 // Each text says what was tried, with whom, and what to look at.
 #pragma once
 

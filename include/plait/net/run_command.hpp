@@ -8,7 +8,7 @@
 // Stops:    kills the program (with its group, if it has one of its own) and waits for its end; so
 //           timeout(5s, run_command(...)) leaves nothing behind.
 // Throws:   spawn_error, descriptors_exhausted, output_limit_exceeded. That the program failed is not
-//           an exception: see completed::status, or call check().
+//           an exception: see completed::status, or use output_of().
 // Example:  examples/coroutines/commands.cpp
 #pragma once
 

@@ -4,14 +4,14 @@
 //
 // Threads:  submit, map, shutdown and the observers from any thread.
 // Blocks:   map while its window is full; shutdown and the destructor until the workers are gone.
-// Stops:    cancel() takes a queued call back at once; a running one does not hear it, but kill() and
-//           the options' timeout and deadline end it, with its worker and nobody else's call.
+// Stops:    cancel() takes a queued call back at once; a running one is asked to stop (this_call.hpp).
+//           kill() and the options' timeout and deadline end it, with its worker and nobody else's call.
 // Throws:   submit: executor_shutdown after shutdown(), broken_executor's kin when no worker can
 //           live, serialization_error, function_not_found. Results: what the call threw (standard
 //           exceptions as themselves, others as remote_error), worker_crashed, task_timeout,
 //           task_killed, supervisor_lost.
 // Cost:     about 1 us there and back while both sides are awake; 2 MB and 0.1 ms a worker.
-// Order:    calls begin about in the order of submission; each begins at most once.
+// Order:    calls begin about in the order of submission; each at most once, unless it has `retries`.
 // Signals:  workers ignore SIGINT; none outlives this process, however it ends.
 // Example:  examples/processes/primes.cpp, docs/processes.md
 #pragma once
@@ -60,13 +60,13 @@ class process_pool_executor {
 
   // f over every element of `items`, results in order, lazily, as local executors do it.
   template <class F, class Range>
-  auto map(F f, Range&& items, map_options options = {}) {
+  [[gnu::always_inline]] auto map(F f, Range&& items, map_options options = {}) {
     return map_from(detail::here(), {}, std::move(f), std::forward<Range>(items), options);
   }
 
   // f over two ranges side by side, f(item, other), up to the end of the shorter.
   template <class F, class Range, detail::iterable Other>
-  auto map(F f, Range&& items, Other&& others, map_options options = {}) {
+  [[gnu::always_inline]] auto map(F f, Range&& items, Other&& others, map_options options = {}) {
     return map(
         detail::spread_call<F>{std::move(f)},
         detail::zipped<Range, Other>(std::forward<Range>(items), std::forward<Other>(others)),

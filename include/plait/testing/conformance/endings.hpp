@@ -235,7 +235,7 @@ struct endings {
   };
 };
 
-// A stop token does not leave its address space.
+// What a call hears and holds in its own address space; calls of processes have stop_test.cpp.
 template <class Engine>
 struct endings_in_shared_memory : endings<Engine> {
   static constexpr std::array list{
