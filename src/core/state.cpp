@@ -1,5 +1,6 @@
 #include "plait/core/state.hpp"
 
+#include "core/relax.hpp"
 #include "plait/core/future.hpp"
 
 #include <linux/futex.h>
@@ -13,14 +14,6 @@ namespace plait::detail {
 namespace {
 
 thread_local blocking_policy* policy_of_thread = nullptr;
-
-inline void relax() noexcept {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
 
 // A thread asleep on one state. Lives on that thread's stack.
 class sleeper final : public observer {

@@ -1,4 +1,5 @@
 #include "plait/coroutines/task_group.hpp"
+#include "plait/coroutines/settled.hpp"
 
 #include <algorithm>
 #include <iterator>
@@ -69,13 +70,7 @@ void group_core::child_ended(child_base&) noexcept {
   auto error = body_error();
   auto how = task_end::value;
   if (error != nullptr) {
-    try {
-      std::rethrow_exception(error);
-    } catch (const cancelled_error&) {
-      how = task_end::cancelled;
-    } catch (...) {
-      how = task_end::failed;
-    }
+    how = is_cancellation(error) ? task_end::cancelled : task_end::failed;
     stop_all();
   }
   ended(how, std::move(error));

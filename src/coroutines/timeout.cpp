@@ -1,22 +1,13 @@
 #include "plait/coroutines/timeout.hpp"
 
-#include <string>
-
 #include "plait/coroutines/event_loop.hpp"
-#include "plait/coroutines/gather.hpp"
+#include "plait/coroutines/settled.hpp"
 
 namespace plait::detail {
 
 bool bounded_base::caused(const std::exception_ptr& error) const noexcept {
   // A stop from outside wins: then the cancellation is not ours to rename.
-  if (!fired_ || flow().stopping()) return false;
-  try {
-    std::rethrow_exception(error);
-  } catch (const cancelled_error&) {
-    return true;
-  } catch (...) {
-    return false;
-  }
+  return fired_ && !flow().stopping() && is_cancellation(error);
 }
 
 void bounded_base::throw_timeout(duration after) {
@@ -47,32 +38,6 @@ void timeout_base::rethrow(std::exception_ptr error) const {
 duration time_until(time_point when) {
   const auto now = event_loop::current().clock().now();
   return when > now ? when - now : duration::zero();
-}
-
-void gather_base::failed(std::exception_ptr error) noexcept {
-  if (first_error_ == nullptr) {
-    first_error_ = std::move(error);
-    stop_children();
-    return;
-  }
-  try {
-    std::rethrow_exception(error);
-  } catch (const cancelled_error&) {  // it ended because we stopped it
-  } catch (...) {
-    std::string origin;
-    try {
-      origin = "a gathered task that failed after another one had failed";
-    } catch (...) {
-    }
-    report_unhandled(std::move(error), std::move(origin));
-  }
-}
-
-std::string gather_base::waits_for() const { return "gather of " + std::to_string(remaining_); }
-
-void gather_base::rethrow_first() {
-  check();
-  if (first_error_ != nullptr) std::rethrow_exception(first_error_);
 }
 
 }  // namespace plait::detail

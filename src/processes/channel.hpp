@@ -57,6 +57,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/relax.hpp"
 #include "plait/processes/message.hpp"
 #include "plait/processes/this_call.hpp"
 #include "processes/crash_note.hpp"
@@ -65,6 +66,13 @@
 namespace plait::detail {
 
 enum class slot_state : std::uint32_t { free, queued, running, done, failed, revoked, passed };
+constexpr bool has_result(slot_state s) noexcept {
+  return s == slot_state::done || s == slot_state::failed;
+}
+// The pool has something to take back.
+constexpr bool is_answered(slot_state s) noexcept {
+  return has_result(s) || s == slot_state::passed;
+}
 enum class tier : std::uint8_t { in_slot, in_arena, in_memfd };
 
 struct alignas(64) slot {
@@ -175,13 +183,6 @@ class ring_arena {
   std::uint64_t head_ = 0, tail_ = 0;
 };
 
-inline void relax() noexcept {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
 std::int64_t monotonic_ns() noexcept;
 // Shared futexes.
 void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t value,

@@ -99,8 +99,8 @@ bool process_engine::condemn(seat& s, std::uint32_t sequence, sentence why) noex
     if (job != nullptr && take_back(s, q)) pending_.push_front(*job);
   }
   const auto state = s.slot_of(sequence).state.load(std::memory_order_acquire);
-  const bool answered = state == slot_state::done || state == slot_state::failed;
-  if (state == slot_state::queued || (answered && !awaits_hearing(s, sequence))) return false;
+  if (state == slot_state::queued || (has_result(state) && !awaits_hearing(s, sequence)))
+    return false;
   // It runs. Or its last report has not been heard, and who knows whether it is the last. Or its worker has scribbled over the state: then its end is the only cure.
   s.condemned_call = sequence;
   end_worker(s, why);

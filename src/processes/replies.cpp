@@ -32,10 +32,6 @@ bool receive_beside(int socket, std::uint32_t sequence, descriptor* fds, std::si
   return false;
 }
 
-bool is_answered(slot_state state) noexcept {
-  return state == slot_state::done || state == slot_state::failed || state == slot_state::passed;
-}
-
 }  // namespace
 
 // False if the worker must have written over it.
@@ -172,9 +168,7 @@ bool process_engine::take_reply(seat& s, std::uint32_t sequence, slot_state stat
 void process_engine::harvest_rest(seat& s, reply_batch& batch) noexcept {
   for (std::uint32_t q = s.harvested; q != s.placed && !batch.full(); ++q) {
     const auto state = s.slot_of(q).state.load(std::memory_order_acquire);
-    if (s.jobs[q % slot_count] != nullptr &&
-        (state == slot_state::done || state == slot_state::failed))
-      take_reply(s, q, state, batch);
+    if (s.jobs[q % slot_count] != nullptr && has_result(state)) take_reply(s, q, state, batch);
   }
 }
 
@@ -267,7 +261,7 @@ std::shared_ptr<const report_listener> process_engine::begin_hearing(
   if (sequence - oldest >= s.placed - oldest) return nullptr;
   const remote_job* job = s.jobs[sequence % slot_count];
   const auto state = s.slot_of(sequence).state.load(std::memory_order_acquire);
-  const bool answered = state == slot_state::done || state == slot_state::failed;
+  const bool answered = has_result(state);
   if (job == nullptr || job->listener_ == nullptr || s.is_heard_out(sequence) ||
       (state != slot_state::running && !answered))
     return nullptr;

@@ -102,9 +102,8 @@ struct seat {
   }
   // Whether a reply is there to be taken. Any thread, without the mutex: a hint.
   bool has_reply() const noexcept {
-    const auto s =
-        slot_of(harvested.load(std::memory_order_relaxed)).state.load(std::memory_order_seq_cst);
-    return s == slot_state::done || s == slot_state::failed || s == slot_state::passed;
+    return is_answered(
+        slot_of(harvested.load(std::memory_order_relaxed)).state.load(std::memory_order_seq_cst));
   }
 };
 

@@ -1,4 +1,5 @@
 #include "threads/futex_mutex.hpp"
+#include "core/relax.hpp"
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -13,9 +14,7 @@ void futex_mutex::lock_slowly() noexcept {
     if (word_.load(std::memory_order_relaxed) == 0 &&
         word_.compare_exchange_weak(free, 1, std::memory_order_acquire, std::memory_order_relaxed))
       return;
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#endif
+    relax();
   }
   while (word_.exchange(2, std::memory_order_acquire) != 0)
     syscall(SYS_futex, &word_, FUTEX_WAIT_PRIVATE, 2, nullptr, nullptr, 0);

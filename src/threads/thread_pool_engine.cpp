@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <string>
 
+#include "core/relax.hpp"
 #include "plait/threads/cpu_count.hpp"
 #include "threads/wait_graph.hpp"
 #include "threads/worker.hpp"
@@ -15,14 +16,6 @@ namespace plait::detail {
 namespace {
 
 using sizing = thread_pool_options::sizing;
-
-inline void relax() noexcept {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
 
 std::size_t wanted_workers(const thread_pool_options& o, std::size_t cpus) {
   if (o.max_workers != 0) return o.max_workers;
@@ -160,7 +153,10 @@ void thread_pool_engine::wait_for_room() {
 }
 
 void thread_pool_engine::left_queue() noexcept {
-  if (pending_.fetch_sub(1) != options_.max_pending) return;
+  if (pending_.fetch_sub(1) == options_.max_pending) tell_of_room();
+}
+
+void thread_pool_engine::tell_of_room() noexcept {
   const std::lock_guard hold(room_);
   room_made_.notify_all();
 }
@@ -362,8 +358,7 @@ void thread_pool_engine::last_rites(worker& self, std::unique_lock<std::mutex> h
   }
   std::thread me = std::move(self.thread);
   hold.unlock();
-  for (std::size_t i = 0; i < slots_used_; ++i)
-    if (slots_[i].load()->thread.joinable()) slots_[i].load()->thread.join();
+  join_all();
   delete this;
   orphans().bury(std::move(me));
 }

@@ -106,6 +106,7 @@ class thread_pool_engine final : public call_home, public blocking_policy, publi
   answer refuse(job& j);
   void wait_for_room();
   void left_queue() noexcept;
+  void tell_of_room() noexcept;
 
   // Ends.
   void break_pool(std::exception_ptr reason) noexcept;
@@ -113,6 +114,7 @@ class thread_pool_engine final : public call_home, public blocking_policy, publi
   void drain(End end) noexcept;
   void cancel_queued() noexcept;
   bool await_end(duration grace) noexcept;
+  void join_all() noexcept;
 
   static constexpr int search_rounds = 64;
   static thread_local constinit worker* current_;

@@ -23,10 +23,7 @@ void thread_pool_engine::break_pool(std::exception_ptr reason) noexcept {
   closed_.store(true, std::memory_order_seq_cst);
   cancelling_.store(true, std::memory_order_seq_cst);
   drain([&](job& j) { j.fail(reason); });
-  {
-    const std::lock_guard hold(room_);
-    room_made_.notify_all();
-  }
+  tell_of_room();
   parked_.wake_all();
 }
 
@@ -64,10 +61,7 @@ void thread_pool_engine::shutdown(shutdown_options how) noexcept {
   injected_.close();
   if (how.pending == shutdown_options::pending_calls::cancel) cancel_queued();
   closed_.store(true, std::memory_order_seq_cst);
-  {
-    const std::lock_guard hold(room_);
-    room_made_.notify_all();
-  }
+  tell_of_room();
   parked_.wake_all();
   if (is_current()) return;  // a worker cannot wait for itself
   if (!await_end(how.grace)) {
@@ -81,6 +75,10 @@ void thread_pool_engine::shutdown(shutdown_options how) noexcept {
   }
   growth_.stop();
   const std::lock_guard hold(threads_);
+  join_all();
+}
+
+void thread_pool_engine::join_all() noexcept {
   for (std::size_t i = 0; i < slots_used_; ++i)
     if (slots_[i].load()->thread.joinable()) slots_[i].load()->thread.join();
 }
