@@ -229,6 +229,13 @@ class auto_executor::configured {
   [[gnu::always_inline]] auto map(F f, Range&& items, map_options options = {}) {
     return engine_.map_with(options_, std::move(f), std::forward<Range>(items), options);
   }
+  template <class F, class Range, detail::iterable Other>
+  [[gnu::always_inline]] auto map(F f, Range&& items, Other&& others, map_options options = {}) {
+    return engine_.map_with(
+        options_, detail::spread_call<F>{std::move(f)},
+        detail::zipped<Range, Other>(std::forward<Range>(items), std::forward<Other>(others)),
+        options);
+  }
 
  private:
   friend auto_executor;

@@ -174,6 +174,11 @@ class event_loop::configured {
     return loop_.local_executor::with(options_).map(std::move(f), std::forward<Range>(items),
                                                     options);
   }
+  template <class F, class Range, detail::iterable Other>
+  [[gnu::always_inline]] auto map(F f, Range&& items, Other&& others, map_options options = {}) {
+    return loop_.local_executor::with(options_).map(std::move(f), std::forward<Range>(items),
+                                                    std::forward<Other>(others), options);
+  }
 
  private:
   friend event_loop;

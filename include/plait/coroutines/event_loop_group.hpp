@@ -124,6 +124,11 @@ class event_loop_group::configured {
     return group_.local_executor::with(options_).map(std::move(f), std::forward<Range>(items),
                                                      options);
   }
+  template <class F, class Range, detail::iterable Other>
+  [[gnu::always_inline]] auto map(F f, Range&& items, Other&& others, map_options options = {}) {
+    return group_.local_executor::with(options_).map(std::move(f), std::forward<Range>(items),
+                                                     std::forward<Other>(others), options);
+  }
 
  private:
   friend event_loop_group;

@@ -157,10 +157,18 @@ class process_pool_executor::configured {
     return pool_.map_from(detail::here(), options_, std::move(f), std::forward<Range>(items),
                           options);
   }
+  template <class F, class Range, detail::iterable Other>
+  [[gnu::always_inline]] auto map(F f, Range&& items, Other&& others, map_options options = {}) {
+    return pool_.map_from(
+        detail::here(), options_, detail::spread_call<F>{std::move(f)},
+        detail::zipped<Range, Other>(std::forward<Range>(items), std::forward<Other>(others)),
+        options);
+  }
 
  private:
   friend process_pool_executor;
-  configured(process_pool_executor& p, process_call_options o) noexcept : pool_(p), options_(o) {}
+  configured(process_pool_executor& p, process_call_options o) noexcept
+      : pool_(p), options_(std::move(o)) {}
   process_pool_executor& pool_;
   process_call_options options_;
 };

@@ -80,6 +80,8 @@ struct collections {
       EXPECT_EQ(
           engine.executor().map(add, numbers, numbers_to(41), {.chunksize = chunk}).to_vector(),
           sums);
+    auto& executor = engine.executor();
+    EXPECT_EQ(executor.with({.name = "sum"}).map(add, numbers, numbers_to(41)).to_vector(), sums);
   }
   static void map_gives_everything_whatever_its_window() {
     Engine engine(2);
