@@ -166,7 +166,11 @@ void process_tree::examine(tracked_process& process, double now) {
   process.examined = now;
   process.runtime = runtimes_.find(process.pid);
   seen_.processes[process.record].runtime = process.runtime.kind;
-  if (anew) seen_.processes[process.record].name = name_of(folder);
+  if (!anew) return;
+  const std::string name = name_of(folder);
+  seen_.processes[process.record].name = name;
+  for (const auto& thread : process.threads)
+    if (thread.tid == process.pid) seen_.threads[thread.record].name = name;
 }
 
 void process_tree::refresh(double now, bool everything) {

@@ -30,7 +30,7 @@ constexpr std::array<paint_of, 14> paints{
      {activity::timer, "#a9b4e8", "timer"},
      {activity::peer, "#b7bfc9", "other threads"},
      {activity::pipe, "#9fb8a5", "pipe"},
-     {activity::children, "#9fb8a5", "child processes"},
+     {activity::children, "#5f8f6c", "child processes"},
      {activity::join, "#b7bfc9", "other threads"},
      {activity::other, "#d8b8d8", "other"}}};
 
