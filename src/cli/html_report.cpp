@@ -5,38 +5,15 @@
 #include <limits>
 
 #include "cli/html_style.hpp"
+#include "cli/html_text.hpp"
 #include "cli/reports.hpp"
 
 namespace plait::cli {
 namespace {
 
-std::string escape(std::string_view text) {
-  std::string result;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        result += "&amp;";
-        break;
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      default:
-        // Control characters have no place in a page; a server's error text may hold some.
-        result += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-    }
-  }
-  return result;
-}
-
 // Measured texts are plain ASCII: escaped, and with the signs that a page can show.
 std::string html(const std::string& text) {
-  return escape(painter(terminal{.unicode = true}).units(text));
+  return escaped_html(painter(terminal{.unicode = true}).units(text));
 }
 
 struct bar_row {
@@ -82,7 +59,7 @@ class bar_chart {
   std::string svg(const std::string& title) const {
     return fmt::format(
         "<svg viewBox=\"0 0 {:.0f} {:.0f}\" role=\"img\" aria-label=\"{}\">\n{}</svg>\n", width_,
-        y_ + 2, escape(title), body_);
+        y_ + 2, escaped_html(title), body_);
   }
 
  private:

@@ -151,9 +151,9 @@ TEST(RedisUrl, SaysWhereAndWho) {
   EXPECT_EQ(local.socket, "/run/redis.sock");
   EXPECT_EQ(local.database, 2);
   EXPECT_TRUE(parse_url("rediss://h?ssl_cert_reqs=none").tls.has_value());
-  for (const char* bad :
-       {"", "localhost", "http://h", "redis://h:port", "redis://h:70000", "redis://h/x",
-        "redis://[::1", "redis://[]:1", "redis+socket://", "redis://h/-1"})
+  for (const char* bad : {"", "localhost", "http://h", "redis://h:port", "redis://h:70000",
+                          "redis://h/x", "redis://[::1", "redis://[]:1", "redis+socket://",
+                          "redis://h/-1", "rediss://h?ssl_ca_certs=/no/such/file.pem"})
     EXPECT_THROW(parse_url(bad), invalid_url) << bad;
 }
 

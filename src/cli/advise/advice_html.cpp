@@ -6,6 +6,7 @@
 
 #include "cli/advise/advice_report.hpp"
 #include "cli/html_style.hpp"
+#include "cli/html_text.hpp"
 
 namespace plait::cli {
 namespace {
@@ -33,27 +34,6 @@ constexpr std::array<paint_of, 14> paints{
      {activity::children, "#5f8f6c", "child processes"},
      {activity::join, "#b7bfc9", "other threads"},
      {activity::other, "#d8b8d8", "other"}}};
-
-std::string escaped(std::string_view text) {
-  std::string result;
-  for (const char c : text) switch (c) {
-      case '&':
-        result += "&amp;";
-        break;
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      default:
-        result += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-    }
-  return result;
-}
 
 activity sample_at(const observed_thread& thread, std::size_t tick) {
   return tick < thread.first_tick || tick - thread.first_tick >= thread.samples.size()
@@ -129,7 +109,7 @@ std::string timeline(const observation& seen) {
   double y = 0;
   for (const auto* thread : rows) {
     svg += fmt::format("<text class=\"soft\" x=\"0\" y=\"{:.0f}\">{}</text>", y + row_height - 4,
-                       escaped(fmt::format("{} {}", thread->name.substr(0, 15), thread->tid)));
+                       escaped_html(fmt::format("{} {}", thread->name.substr(0, 15), thread->tid)));
     svg += strip(*thread, column_of, y) + "\n";
     y += row_height;
   }
@@ -199,7 +179,7 @@ std::string legend() {
 
 std::string advice_html(const observation& seen, const diagnosis& found) {
   std::string evidence;
-  for (const auto& line : found.evidence) evidence += "<li>" + escaped(line) + "</li>";
+  for (const auto& line : found.evidence) evidence += "<li>" + escaped_html(line) + "</li>";
   const std::string gain = spoken_speedup(found);
   return fmt::format(
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
@@ -213,8 +193,9 @@ std::string advice_html(const observation& seen, const diagnosis& found) {
       "<section><h2>What each thread did when</h2><div class=\"scroll\">{13}</div></section>\n"
       "<section><h2>Evidence</h2><ul>{14}</ul></section>\n"
       "<footer>Observing took {15:.1f} % of a core; {16} looks.</footer>\n</main></body></html>\n",
-      escaped(seen.command), html_style, to_text(found.cause), to_text(found.advice), seen.seconds,
-      seen.processes.size(), found.cores, seen.cpus, escaped(spoken(found)), escaped(found.why),
+      escaped_html(seen.command), html_style, to_text(found.cause), to_text(found.advice),
+      seen.seconds, seen.processes.size(), found.cores, seen.cpus, escaped_html(spoken(found)),
+      escaped_html(found.why),
       gain.empty() ? "No more throughput than today is to be expected."
                    : "Expected: " + gain + " of today's throughput.",
       stacked_bar(found), legend(), timeline(seen), evidence,
