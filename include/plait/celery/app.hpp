@@ -76,8 +76,8 @@ class app {
 
   // What is known now of a call, whoever sent it. From rpc:// only of calls of this application.
   future<call_state> state_of(std::string id);
-  // The result of a call, whoever sent it, when it is there. To cancel the future ends the waiting, not
-  // the call. For one that nobody has sent it waits for ever.
+  // The result of a call, whoever sent it, when it is there. It waits as long as the application lives,
+  // also for what nobody has sent: who gives up cancels the future, which ends the waiting and not the call.
   template <class R = value>
   future<R> result_of(std::string id) {
     return detail::result_for<R>(*this, std::move(id));
