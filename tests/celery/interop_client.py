@@ -126,8 +126,8 @@ class canvas:
         assert get(chord([add.s(i, i) for i in range(10)])(total.s())) == 90
         assert get(chord([add.s(1, 1)], total.s() | add.s(5))()) == 7
         failed = chord([add.s(1, 1), call_signature("fail", "value", "bad part")])(total.s())
-        raises((ChordError, ValueError), failed)  # get() may throw what the part threw
-        error = failed.result
+        raises((ChordError, ValueError), failed)  # get() may throw what the part threw, before the body failed
+        error = failed.get(timeout=PATIENCE, propagate=False)
         assert isinstance(error, ChordError) and "ValueError('bad part')" in str(error), error
 
     def test_nested():
