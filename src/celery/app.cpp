@@ -82,6 +82,8 @@ void app::revoke(std::string id) {
   core_->client->revoke(std::move(one));
 }
 
+bool app::flush(duration within) { return core_->client->wait_until_sent(within); }
+
 std::string new_task_id() { return detail::new_id(); }
 
 detail::sent_workflow detail::send_all(app& from, signature call, send_options options, sinks to,

@@ -114,13 +114,15 @@ client::client(app_options options) : options_(std::move(options)) {
 
 client::~client() {
   if (!loop_) return;
-  {
-    std::unique_lock lock(mutex_);
-    sent_.wait_for(lock, std::chrono::seconds(10), [this] { return unsent_ == 0; });
-  }
+  wait_until_sent(std::chrono::seconds(10));
   loop_->submit([this] { return close(); });
   loop_->shutdown();
   thread_.join();
+}
+
+bool client::wait_until_sent(duration within) {
+  std::unique_lock lock(mutex_);
+  return sent_.wait_for(lock, within, [this] { return unsent_ == 0; });
 }
 
 void client::start() {
@@ -191,17 +193,31 @@ task<> client::publish(parcel p) {
   }
 }
 
-// Does not throw: where results cannot be had the message is sent all the same.
-task<client::heard> client::hear_of(std::string id) {
-  heard h;
+// Fails only if it is cancelled: where results cannot be had the message is sent all the same.
+task<> client::hear_of(std::string id, heard& of) {
   try {
-    h.text = co_await wait_for(std::move(id));
+    of.text = co_await wait_for(std::move(id));
   } catch (const cancelled_error&) {
     throw;
   } catch (...) {
-    h.failure = std::current_exception();
+    of.failure = std::current_exception();
   }
-  co_return h;
+}
+
+// Who listens while the message travels hears of the result at once. A result is there only of what was
+// sent: then it is of no interest that the broker was lost before it had confirmed the message.
+task<std::string> client::publish_and_hear(parcel p, const std::string& id) {
+  heard h;
+  std::exception_ptr unsent;
+  try {
+    co_await gather(publish(std::move(p)), hear_of(id, h));
+  } catch (const cancelled_error&) {
+    throw;
+  } catch (...) {
+    unsent = std::current_exception();
+  }
+  if (h.text) co_return std::move(*h.text);
+  std::rethrow_exception(unsent != nullptr ? std::move(unsent) : std::move(h.failure));
 }
 
 task<> client::deliver(parcel p, std::string id, bool ignores, std::shared_ptr<result_sink> sink) {
@@ -212,11 +228,7 @@ task<> client::deliver(parcel p, std::string id, bool ignores, std::shared_ptr<r
       if (ignores) throw no_result("the result is not kept: the call was sent with ignore_result");
       if (!sink->unwanted()) deliver_result(co_await wait_for(id), *sink);
     } else {
-      // Who listens while the message travels hears of the result at once.
-      const auto both = co_await gather(publish(std::move(p)), hear_of(id));
-      const heard& h = std::get<1>(both);
-      if (h.failure != nullptr) std::rethrow_exception(h.failure);
-      deliver_result(h.text, *sink);
+      deliver_result(co_await publish_and_hear(std::move(p), id), *sink);
     }
   } catch (const cancelled_error&) {
     throw;

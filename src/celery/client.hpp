@@ -48,6 +48,8 @@ class client {
   // Of a call that somebody else may have sent. What is returned can be cancelled.
   future<> wait_for_result(std::string id, std::unique_ptr<result_sink> sink);
   future<call_state> state_of(std::string id);
+  // False if something is still on its way when the time is up.
+  bool wait_until_sent(duration within);
 
  private:
   struct stores {
@@ -69,11 +71,12 @@ class client {
   task<> flush();
   task<std::string> wait_for(std::string id);
   struct heard {
-    std::string text;
+    std::optional<std::string> text;
     std::exception_ptr failure;
   };
-  task<heard> hear_of(std::string id);
+  task<> hear_of(std::string id, heard& of);
   task<> publish(parcel p);
+  task<std::string> publish_and_hear(parcel p, const std::string& id);
   task<value> result_there(const result_tree& of);
   task<> hear(const result_tree& of, result_sink& to);
   task<> deliver_workflow(std::shared_ptr<outgoing_workflow> w);

@@ -1,10 +1,12 @@
 // Against a real RabbitMQ, which the program starts on free ports; and the codec without one.
+#include <functional>
 #include <thread>
 
 #include "broker_conformance.hpp"
 #include "celery/amqp/codec.hpp"
 #include "celery/amqp/connection.hpp"
 #include "celery/client.hpp"
+#include "celery/wire/result_meta.hpp"
 #include "plait/celery.hpp"
 #include "plait/net/tcp_listener.hpp"
 #include "rabbitmq_server.hpp"
@@ -150,59 +152,78 @@ TEST(AmqpUrl, SaysWhereAndWho) {
   EXPECT_THROW(parse_url("amqp://h:port/"), invalid_url);
 }
 
-// A broker that answers as RabbitMQ may: a get before the cancel that was sent first.
-task<> overtake(plait::net::tcp_listener& at) {
-  auto stream = co_await at.accept();
-  std::string buffer(4096, '\0'), unread;
-  list reserved;
-  reserved.push_back("");
-  const auto answers_to = [&](const frame& f, std::string& out) {
+// A broker that says yes to all that it is asked, unless `first` has answered or has ended it. One connection.
+struct agreeable_broker {
+  enum class does { nothing, answered, ends };
+  using answer = std::function<does(const frame& asked, std::string& out)>;
+
+  static void agree(const frame& f, std::string& out) {
+    const method asked = decode_method(f.payload);
     const auto say = [&](method_id id, list arguments) {
       append_method(out, f.channel, {id, std::move(arguments)});
     };
-    const method asked = decode_method(f.payload);
     switch (asked.id) {
       case method_id::connection_start_ok:
         return say(method_id::connection_tune, list{0, 131072, 0});
       case method_id::connection_open:
         return say(method_id::connection_open_ok, {});
       case method_id::channel_open:
-        return say(method_id::channel_open_ok, reserved);
+        return say(method_id::channel_open_ok, list(1, ""));
+      case method_id::channel_close:
+        return say(method_id::channel_close_ok, {});
       case method_id::confirm_select:
         return say(method_id::confirm_select_ok, {});
-      case method_id::basic_get: {
-        say(method_id::basic_get_ok, list{7, false, "", "q", 0});
-        append_content(out, f.channel, properties(), "the message", 131072);
-        list ended;
-        ended.push_back("consumer");
-        return say(method_id::basic_cancel_ok, std::move(ended));
-      }
+      case method_id::exchange_declare:
+        return say(method_id::exchange_declare_ok, {});
+      case method_id::queue_bind:
+        return say(method_id::queue_bind_ok, {});
+      case method_id::queue_declare:
+        return say(method_id::queue_declare_ok, list{asked.text(0), 0, 0});
+      case method_id::basic_consume:
+        return say(method_id::basic_consume_ok, list(1, asked.text(1)));
       default:
         return;
     }
-  };
-  while (unread.size() < protocol_header.size())
-    unread.append(buffer, 0, co_await stream.read_some(buffer));
-  unread.erase(0, protocol_header.size());
-  std::string out;
-  append_method(out, 0, {method_id::connection_start, list{0, 9, dict(), "PLAIN", "en_US"}});
-  frame_reader in;
-  for (;;) {
-    std::string_view left = unread;
-    while (const auto f = in.next(left))
-      if (f->type == frame_type::method) answers_to(*f, out);
-    co_await stream.write_all(out);
-    out.clear();
-    const std::size_t came = co_await stream.read_some(buffer);
-    if (came == 0) co_return;
-    unread.assign(buffer, 0, came);
   }
+  static task<> serve(plait::net::tcp_listener& at, answer first) {
+    auto stream = co_await at.accept();
+    std::string buffer(4096, '\0'), unread;
+    while (unread.size() < protocol_header.size())
+      unread.append(buffer, 0, co_await stream.read_some(buffer));
+    unread.erase(0, protocol_header.size());
+    std::string out;
+    append_method(out, 0, {method_id::connection_start, list{0, 9, dict(), "PLAIN", "en_US"}});
+    frame_reader in;
+    for (bool ends = false; !ends;) {
+      std::string_view left = unread;
+      while (const auto f = in.next(left)) {
+        const does done = first(*f, out);
+        ends = ends || done == does::ends;
+        if (done == does::nothing && f->type == frame_type::method) agree(*f, out);
+      }
+      co_await stream.write_all(out);
+      out.clear();
+      const std::size_t came = co_await stream.read_some(buffer);
+      if (came == 0) co_return;
+      unread.assign(buffer, 0, came);
+    }
+  }
+};
+
+// As RabbitMQ may: a get is answered before the cancel that was sent first.
+agreeable_broker::does overtake(const frame& f, std::string& out) {
+  if (f.type != frame_type::method || decode_method(f.payload).id != method_id::basic_get)
+    return agreeable_broker::does::nothing;
+  append_method(out, f.channel, {method_id::basic_get_ok, list{7, false, "", "q", 0}});
+  append_content(out, f.channel, properties(), "the message", 131072);
+  append_method(out, f.channel, {method_id::basic_cancel_ok, list(1, "consumer")});
+  return agreeable_broker::does::answered;
 }
 
 TEST(AmqpConnection, AnAnswerThatOvertakesAnotherFindsItsQuestion) {
   const auto whole = []() -> task<> {
     auto at = plait::net::tcp_listener::bind("127.0.0.1", 0);
-    const auto broker = plait::spawn(overtake(at));
+    const auto broker = plait::spawn(agreeable_broker::serve(at, overtake));
     connection server(parse_url("amqp://127.0.0.1:" + std::to_string(at.port())));
     co_await server.ready();
     const auto ask = [&](method_id id, const char* of) {
@@ -220,6 +241,39 @@ TEST(AmqpConnection, AnAnswerThatOvertakesAnotherFindsItsQuestion) {
     EXPECT_EQ(get->message ? get->message->body : "", "the message");
     EXPECT_EQ(cancel->said->id, method_id::basic_cancel_ok);
     server.close();
+    broker.cancel();
+  };
+  plait::run(whole());
+}
+
+// The call's result, and then the end instead of the confirmation.
+struct answers_and_dies {
+  agreeable_broker::does operator()(const frame& f, std::string& out) const {
+    if (f.type != frame_type::header) return agreeable_broker::does::nothing;
+    const properties asked = decode_content_header(f.payload).properties;
+    seam::result_meta result;
+    result.task_id = *asked.correlation_id;
+    result.status = "SUCCESS";
+    result.result = 5;
+    append_method(out, static_cast<std::uint16_t>(channel::listening),
+                  {method_id::basic_deliver, list{*asked.reply_to, 1, false, "", *asked.reply_to}});
+    append_content(out, static_cast<std::uint16_t>(channel::listening), properties(),
+                   seam::encode_result(result), 131072);
+    return agreeable_broker::does::ends;
+  }
+};
+
+int add(int a, int b) { return a + b; }
+
+TEST(AmqpConnection, AResultTellsThatItsCallWasSent) {
+  const auto whole = []() -> task<> {
+    auto at = plait::net::tcp_listener::bind("127.0.0.1", 0);
+    const auto broker = plait::spawn(agreeable_broker::serve(at, answers_and_dies()));
+    const std::string url = "amqp://127.0.0.1:" + std::to_string(at.port());
+    plait::celery::app caller({.broker = url, .backend = "rpc://"});
+    const auto five = caller.task("add", add).delay(2, 3);
+    const int sum = co_await plait::timeout(30s, five);
+    EXPECT_EQ(sum, 5) << "it was sent, whatever became of its confirmation";
     broker.cancel();
   };
   plait::run(whole());

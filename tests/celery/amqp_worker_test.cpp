@@ -235,12 +235,13 @@ TEST(AmqpTls, AnAuthoritysFileThatIsNotThereIsNamed) {
 // The last ones: the server of all is frozen and killed.
 TEST(AmqpServer, ASilentOneIsLeftAndComesBack) {
   auto& server = rabbitmq_server::shared();
-  threads_worker ours(server.url() + "?heartbeat=1", "frozen");
-  app caller({.broker = server.url() + "?heartbeat=1", .backend = "rpc://", .queue = "frozen"});
+  threads_worker ours(server.url() + "?heartbeat=2", "frozen");
+  app caller({.broker = server.url() + "?heartbeat=2", .backend = "rpc://", .queue = "frozen"});
   const auto remote = caller.task("add", add);
   EXPECT_EQ(soon(remote.delay(1, 1)), 2);
   const auto running = caller.task("held", held).delay(7);
   begun.wait(false);
+  ASSERT_TRUE(caller.flush());  // a worker has a message before its sender has the confirmation
   server.freeze();
   gate = true;  // its result is on its way when the connection is given up
   gate.notify_all();

@@ -266,6 +266,30 @@ TEST(CeleryApp, WhatIsNotKeptIsSaidAtOnceAndWhatIsCancelledNeverRuns) {
   EXPECT_THROW(never.get(), plait::cancelled_error);
 }
 
+TEST(CeleryApp, WhatWasFlushedIsInTheQueue) {
+  fixture f;
+  const auto sum = f.tasks.task("add", add);
+  EXPECT_TRUE(f.tasks.flush(0s)) << "nothing was sent";
+  {
+    // Somebody else writes: nothing can be sent meanwhile.
+    sqlite3* file = nullptr;
+    sum.apply_async({0, 0}, {.ignore_result = true});
+    EXPECT_TRUE(f.tasks.flush());
+    ASSERT_EQ(sqlite3_open((f.folder / "jobs.db").c_str(), &file), SQLITE_OK);
+    ASSERT_EQ(sqlite3_exec(file, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+    sum.apply_async({1, 1}, {.ignore_result = true});
+    EXPECT_FALSE(f.tasks.flush(20ms));
+    ASSERT_EQ(sqlite3_exec(file, "COMMIT", nullptr, nullptr, nullptr), SQLITE_OK);
+    sqlite3_close(file);
+  }
+  EXPECT_TRUE(f.tasks.flush());
+  app other({.broker = "sqlite:" + f.folder / "jobs.db"});
+  const auto last = other.task("add", add).delay(20, 22);
+  EXPECT_TRUE(other.flush());
+  f.start();
+  EXPECT_EQ(last.get(), 42);
+}
+
 TEST(CeleryApp, ACallOfAnotherTransactionIsSentWithItOrNotAtAll) {
   fixture f;
   const auto sum = f.tasks.task("add", add);

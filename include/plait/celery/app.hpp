@@ -85,6 +85,11 @@ class app {
   // A call that has not begun never does, whoever sent it.
   void revoke(std::string id);
 
+  // Waits until nothing that was sent is on its way any more: the broker has it (or the outbox), or its
+  // future says why not. False if `within` was too short for that; then it goes on all the same.
+  // Blocks the thread: a coroutine lets a thread do this.
+  bool flush(duration within = std::chrono::seconds(10));
+
   // What is needed to run calls here, as often as wanted. The application must outlive it.
   celery::worker worker(worker_options options = {}) {
     return celery::worker(*this, std::move(options));

@@ -242,10 +242,11 @@ task<> connection::core::write() {
 
 task<> connection::core::watch() {
   if (heartbeat_.count() == 0) co_return;
-  for (;;) {
+  int silent_looks = 0;  // not a time: what came while this process stood still is read after the first
+  for (time_point last = heard_;;) {
     co_await sleep(heartbeat_ / 2);
-    if (loop_->now() - heard_ > 2 * heartbeat_)
-      throw error("RabbitMQ has not been heard of for two heartbeats");
+    silent_looks = std::exchange(last, heard_) == heard_ ? silent_looks + 1 : 0;
+    if (silent_looks >= 4) throw error("RabbitMQ has not been heard of for two heartbeats");
     if (loop_->now() - sent_ < heartbeat_ / 2) continue;
     std::string bytes;
     append_frame(bytes, frame_type::heartbeat, 0, {});
