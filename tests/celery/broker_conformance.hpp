@@ -305,10 +305,15 @@ TYPED_TEST_P(BrokerConformance, ControlAndRepliesArrive) {
   this->with_two([](seam::transport& a, seam::transport& b) -> task<> {
     const auto request = plait::spawn(b.control().next_request());
     const auto reply = plait::spawn(a.control().next_reply("oid-1"));
-    co_await plait::sleep(50ms);  // subscriptions are not kept for those who come later
-    co_await a.control().broadcast("{\"q\":1}");
+    while (!request.done()) {  // nothing is kept for who subscribes later
+      co_await a.control().broadcast("{\"q\":1}");
+      co_await plait::sleep(5ms);
+    }
     EXPECT_EQ(co_await request, "{\"q\":1}");
-    co_await b.control().reply("reply.celery.pidbox", "oid-1", "{\"a\":1}");
+    while (!reply.done()) {
+      co_await b.control().reply("reply.celery.pidbox", "oid-1", "{\"a\":1}");
+      co_await plait::sleep(5ms);
+    }
     EXPECT_EQ(co_await reply, "{\"a\":1}");
   });
 }
