@@ -21,6 +21,7 @@ struct completions::hub {
     std::size_t position = 0;
     node* later = nullptr;
     bool notified = false;  // guarded by the mutex
+    bool cancelled = false;
   };
 
   void push(node& n) noexcept {
@@ -75,7 +76,7 @@ std::size_t completions::add(any_future future) {
   hub_->free.pop_back();
   hub::node& n = hub_->nodes[position];
   n.future = std::move(future);
-  n.notified = false;
+  n.notified = n.cancelled = false;
   ++hub_->remaining;
   if (!access::get(n.future)->add_observer(n)) hub_->push(n);
   return position;
@@ -90,8 +91,16 @@ any_future completions::take(std::size_t position) noexcept {
 }
 
 void completions::cancel() const noexcept {
-  for (const hub::node& n : hub_->nodes)
-    if (n.future.valid()) access::get(n.future)->cancel();
+  // What has not begun first, the newest before the older ones: a worker that a stopped call leaves
+  // must not begin the next.
+  for (const bool all : {false, true}) {
+    for (auto n = hub_->nodes.rbegin(); n != hub_->nodes.rend(); ++n) {
+      if (!n->future.valid() || n->cancelled) continue;
+      if (!all && access::get(n->future)->has_begun()) continue;
+      n->cancelled = true;
+      access::get(n->future)->cancel();
+    }
+  }
 }
 
 completions::~completions() {

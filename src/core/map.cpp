@@ -15,8 +15,8 @@ map_window::map_window(std::size_t capacity, const map_options& options)
 
 map_window::~map_window() {
   if (by_completion_) by_completion_->cancel();
-  for (const auto& f : slots_)
-    if (f.valid()) f.cancel();
+  // The newest first: a worker that an older call leaves must not begin the next.
+  while (!by_completion_ && count_ > 0) slots_[(head_ + --count_) % slots_.size()].cancel();
 }
 
 void map_window::push(any_future f) {

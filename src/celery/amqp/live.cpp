@@ -242,7 +242,7 @@ task<> connection::core::write() {
 
 task<> connection::core::watch() {
   if (heartbeat_.count() == 0) co_return;
-  int silent_looks = 0;  // not a time: what came while this process stood still is read after the first
+  int silent_looks = 0;  // no time: what came while this process stood still is read after the 1st
   for (time_point last = heard_;;) {
     co_await sleep(heartbeat_ / 2);
     silent_looks = std::exchange(last, heard_) == heard_ ? silent_looks + 1 : 0;
